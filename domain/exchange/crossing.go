@@ -1,0 +1,43 @@
+package exchange
+
+import "strings"
+
+// What may cross is listed; all else stays. So no credential, cookie, address or hop-by-hop field ever crosses, whatever
+// it is called, and nothing that a client sends can choose the organisation or the account that a provider's key is used
+// for.
+var (
+	toProvider = map[string]bool{
+		"Accept": true, "Content-Type": true, "Openai-Beta": true, "Anthropic-Version": true, "Anthropic-Beta": true,
+	}
+	toClient = map[string]bool{
+		"Content-Type": true, "Content-Encoding": true, "Content-Disposition": true, "Retry-After": true, "Retry-After-Ms": true,
+		"X-Should-Retry": true,
+	}
+	toClientPrefix = []string{"Openai-", "Anthropic-", "X-Ratelimit-"}
+
+	// organisation names the fields that tell whose account a provider's key belongs to.
+	organisation = map[string]bool{"Openai-Organization": true, "Openai-Project": true, "Anthropic-Organization-Id": true}
+)
+
+// MayReachProvider reports whether a client's field of this canonical name goes to the provider.
+func MayReachProvider(name string) bool { return toProvider[name] }
+
+// ForClient returns the name under which a provider's field of this canonical name goes to the client, or nothing if it
+// stays. The provider's request id is renamed, since the answer has one of its own.
+func ForClient(name string) string {
+	if name == "X-Request-Id" || name == "Request-Id" {
+		return "X-Upstream-Request-Id"
+	}
+	if organisation[name] {
+		return ""
+	}
+	if toClient[name] {
+		return name
+	}
+	for _, prefix := range toClientPrefix {
+		if strings.HasPrefix(name, prefix) {
+			return name
+		}
+	}
+	return ""
+}

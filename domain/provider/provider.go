@@ -1,0 +1,93 @@
+// Package provider describes the upstream providers of models, as the operator configured them.
+package provider
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Dialect is the API that a provider speaks.
+type Dialect uint8
+
+// The dialects.
+const (
+	OpenAI Dialect = iota
+	Anthropic
+	Echo // built in: answers with what it was asked
+)
+
+func (d Dialect) String() string {
+	switch d {
+	case OpenAI:
+		return "openai"
+	case Anthropic:
+		return "anthropic"
+	case Echo:
+		return "echo"
+	}
+	return "unknown"
+}
+
+// Secret is a provider's key. It does not print.
+type Secret struct{ s string }
+
+// NewSecret returns s as a Secret.
+func NewSecret(s string) Secret { return Secret{s} }
+
+// Reveal returns the key itself, for the request that carries it to its provider.
+func (s Secret) Reveal() string { return s.s }
+
+// IsZero reports whether there is no key, as with a local model server.
+func (s Secret) IsZero() bool { return s.s == "" }
+
+func (s Secret) String() string { return "[key]" }
+
+// GoString keeps the key out of %#v.
+func (s Secret) GoString() string { return "[key]" }
+
+// LogValue keeps the key out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue("[key]") }
+
+// Header is one header field that the operator adds to every call.
+type Header struct{ Name, Value string }
+
+// Provider is one upstream of models. It does not change once made.
+type Provider struct {
+	Name         string
+	Dialect      Dialect
+	Base         Base // nothing for Echo
+	Key          Secret
+	Headers      []Header
+	Timeout      time.Duration // how long the provider may send nothing
+	AllowPrivate bool          // whether Base's name may resolve to a private address
+	Models       Filter
+}
+
+// Base is where a provider's own paths begin. Path has no slash at its end.
+type Base struct{ Scheme, Host, Path string }
+
+// pasted are the paths of endpoints that come with a base URL when it is copied from a manual.
+var pasted = []string{"/chat/completions", "/completions", "/embeddings", "/models", "/responses"}
+
+// ParseBase reads a base URL. A trailing slash, or the path of an endpoint at its end, does no harm. It fails if raw is
+// no http or https URL with a host.
+func ParseBase(raw string) (Base, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return Base{}, errors.New("not a URL") // the library's error quotes it, and what it may hold
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return Base{}, errors.New("not an http or https URL with a host")
+	}
+	path := strings.TrimRight(u.Path, "/")
+	for _, endpoint := range pasted {
+		if rest, found := strings.CutSuffix(path, endpoint); found {
+			path = strings.TrimRight(rest, "/")
+			break
+		}
+	}
+	return Base{Scheme: u.Scheme, Host: u.Host, Path: path}, nil
+}
