@@ -1,0 +1,106 @@
+// Package password stores passwords as argon2id (RFC 9106), and reads the forms in which they were stored before.
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
+
+	"monorelay/domain/account"
+	"monorelay/ports"
+)
+
+var _ ports.PasswordHasher = (*Hasher)(nil)
+
+// waiting is how many calls may wait for each one that runs. With some 40 ms a hash, the last one waits half a second.
+const waiting = 12
+
+// Hasher is a ports.PasswordHasher. One hash runs on each core at most, and takes 19 MiB while it does.
+type Hasher struct {
+	strength params
+	running  chan struct{} // a place for each that may run
+	admitted chan struct{} // a place for each that may run or wait
+	unknown  string        // the stored form of a password that nobody has
+}
+
+// NewHasher returns a hasher of the strength that OWASP's Password Storage Cheat Sheet names as the least: 19 MiB, two
+// passes, one lane.
+func NewHasher() (*Hasher, error) {
+	cores := runtime.GOMAXPROCS(0)
+	h := &Hasher{
+		strength: params{memory: 19 << 10, passes: 2, lanes: 1},
+		running:  make(chan struct{}, cores),
+		admitted: make(chan struct{}, cores*(1+waiting)),
+	}
+	unknown, err := h.Hash(context.Background(), account.PresentedPassword(rand.Text()))
+	h.unknown = unknown
+	return h, err
+}
+
+// NormalizeNFC is a ports.NormalizePassword.
+func NormalizeNFC(s string) string { return norm.NFC.String(s) }
+
+// NewNormalizer returns NormalizeNFC.
+func NewNormalizer() ports.NormalizePassword { return NormalizeNFC }
+
+// Hash implements ports.PasswordHasher.
+func (h *Hasher) Hash(ctx context.Context, p account.Password) (string, error) {
+	release, err := h.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	salt := make([]byte, saltLength)
+	if _, err := rand.Read(salt); err != nil {
+		return "", fmt.Errorf("read random salt: %w", err)
+	}
+	return stored{params: h.strength, salt: salt, digest: h.strength.digest(p, salt, digestLength)}.String(), nil
+}
+
+// Verify implements ports.PasswordHasher.
+func (h *Hasher) Verify(ctx context.Context, hash string, p account.Password) (match, weak bool, err error) {
+	nobody := hash == ""
+	if nobody {
+		hash = h.unknown
+	}
+	release, err := h.enter(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	defer release()
+	if old, isOld := parseLegacy(hash); isOld {
+		return old.matches(p), true, nil
+	}
+	s, err := parsePHC(hash)
+	if err != nil {
+		return false, false, err
+	}
+	digest := s.params.digest(p, s.salt, len(s.digest))
+	match = subtle.ConstantTimeCompare(digest, s.digest) == 1 && !nobody
+	return match, s.params.weakerThan(h.strength), nil
+}
+
+// enter waits for a place to run in, unless too many wait already.
+func (h *Hasher) enter(ctx context.Context) (release func(), err error) {
+	select {
+	case h.admitted <- struct{}{}:
+	default:
+		return nil, ports.ErrHasherBusy.After(retryAfter)
+	}
+	select {
+	case h.running <- struct{}{}:
+		return func() { <-h.running; <-h.admitted }, nil
+	case <-ctx.Done():
+		<-h.admitted
+		return nil, ports.ErrHasherBusy.After(retryAfter).Because(context.Cause(ctx))
+	}
+}
+
+func (p params) digest(password account.Password, salt []byte, length int) []byte {
+	return argon2.IDKey([]byte(password.Reveal()), salt, p.passes, p.memory, p.lanes, uint32(length)) //nolint:gosec // parsePHC bounds it
+}
