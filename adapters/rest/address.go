@@ -1,0 +1,60 @@
+package rest
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// clientAddress returns where the request comes from: the peer, or what a trusted peer says of it. X-Forwarded-For is
+// read from the right, where each proxy adds the one it heard from: the first that is no trusted proxy counts, and
+// whatever stands left of it may be invented.
+func clientAddress(c *fiber.Ctx, trusted []netip.Prefix) netip.Addr {
+	address := peer(c.Context().RemoteAddr())
+	if len(trusted) == 0 || !isIn(trusted, address) {
+		return address
+	}
+	lines := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)
+	for i := len(lines) - 1; i >= 0; i-- {
+		hops := strings.Split(string(lines[i]), ",")
+		for j := len(hops) - 1; j >= 0; j-- {
+			hop, err := netip.ParseAddr(strings.TrimSpace(hops[j]))
+			if err != nil {
+				return address
+			}
+			address = hop.Unmap().WithZone("")
+			if !isIn(trusted, address) {
+				return address
+			}
+		}
+	}
+	return address
+}
+
+func peer(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+func isIn(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// network returns the address, or the /64 of an IPv6 one, which one customer has to himself.
+func network(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
