@@ -1,0 +1,73 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"monorelay/adapters/sqlstore"
+	"monorelay/bootstrap/config"
+)
+
+func newMigrateCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use: "migrate", Short: "Bring the database's schema up to date, show it, or take a step back", Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{fmt.Errorf("say which way: monorelay migrate up, status or down")}
+		},
+	}
+	for _, way := range []struct {
+		name, short string
+		run         func(context.Context, *cobra.Command, *sqlstore.DB) error
+	}{
+		{"up", "Bring the schema up to date", func(ctx context.Context, c *cobra.Command, db *sqlstore.DB) error {
+			if err := db.Migrate(ctx); err != nil {
+				return err
+			}
+			return printStatus(ctx, c, db)
+		}},
+		{"status", "Show which migrations were applied", printStatus},
+		{"down", "Take the last migration back, with its data", func(ctx context.Context, c *cobra.Command, db *sqlstore.DB) error {
+			if err := db.Down(ctx); err != nil {
+				return err
+			}
+			return printStatus(ctx, c, db)
+		}},
+	} {
+		sub := &cobra.Command{Use: way.name, Short: way.short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error {
+			cfg, _, err := config.Load(findConfig(path), os.LookupEnv)
+			if err != nil {
+				return err
+			}
+			logs := newLogQueue(os.Stderr)
+			defer logs.close()
+			db, closeDB, err := sqlstore.Open(c.Context(), sqlstore.Config{URL: cfg.DatabaseURL(), Wait: databaseWait, Logger: newLogger(cfg.Server, logs)})
+			if err != nil {
+				return err
+			}
+			defer closeDB()
+			return way.run(c.Context(), c, db)
+		}}
+		addConfigFlag(sub, &path)
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func printStatus(ctx context.Context, c *cobra.Command, db *sqlstore.DB) error {
+	migrations, err := db.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range migrations {
+		state := "to come"
+		if !m.AppliedAt.IsZero() {
+			state = m.AppliedAt.Format("2006-01-02 15:04:05")
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%-19s  %s\n", state, m.Name)
+	}
+	return nil
+}

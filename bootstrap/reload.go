@@ -1,0 +1,136 @@
+package bootstrap
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"monorelay/bootstrap/config"
+)
+
+// settle is how long a file must be left alone after a change before it is read: editors write in steps.
+const settle = 100 * time.Millisecond
+
+// watchConfig reloads the configuration when its file changes, and on SIGHUP. It watches the folder: a file that is
+// replaced takes its own watch with it. The function that it returns ends the watch.
+func watchConfig(ctx context.Context, a *App) (stop func(), err error) {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(a.process.ConfigPath)
+	if err == nil {
+		err = watcher.Add(filepath.Dir(path))
+	}
+	if err != nil {
+		_ = watcher.Close()
+		return nil, err
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(ended)
+		defer signal.Stop(hangup)
+		defer func() { _ = watcher.Close() }()
+		r := reloader{app: a, path: path, running: a.process.Config}
+		r.run(ctx, watcher, hangup)
+	}()
+	return func() { cancel(); <-ended }, nil
+}
+
+// reloader puts new configurations into force.
+type reloader struct {
+	app     *App
+	path    string
+	running config.Config
+	target  string // what the path means, through links
+}
+
+func (r *reloader) run(ctx context.Context, watcher *fsnotify.Watcher, hangup <-chan os.Signal) {
+	r.target, _ = filepath.EvalSymlinks(r.path)
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			r.reload()
+		case event := <-watcher.Events:
+			if r.concerns(event) {
+				due = time.After(settle)
+			}
+		case err := <-watcher.Errors:
+			r.app.process.Log.Warn("the watch on the configuration file stumbled", slog.Any("err", err))
+		case <-due:
+			due = nil
+			r.reload()
+		}
+	}
+}
+
+// concerns reports whether the event changed the file: itself, or the link that it is, as in a mounted volume.
+func (r *reloader) concerns(event fsnotify.Event) bool {
+	if event.Op == fsnotify.Chmod {
+		return false
+	}
+	target, _ := filepath.EvalSymlinks(r.path)
+	swapped := target != "" && target != r.target
+	r.target = target
+	return swapped || filepath.Clean(event.Name) == r.path
+}
+
+// reload reads the configuration whole and puts it into force in one step, or leaves all as it is.
+func (r *reloader) reload() {
+	log := r.app.process.Log
+	next, warnings, err := config.Load(r.app.process.ConfigPath, os.LookupEnv)
+	var secrets Secrets
+	if err == nil {
+		secrets, err = LoadSecrets(next)
+	}
+	if err == nil {
+		err = r.app.live.apply(next, secrets)
+	}
+	if err != nil {
+		r.app.live.mistake.Store(new(err.Error()))
+		log.Error("the configuration was not reloaded: the one before stays in force", slog.String("err", err.Error()))
+		return
+	}
+	r.app.live.mistake.Store(nil)
+	for _, w := range warnings {
+		log.Warn("configuration: " + w.String()) //nolint:sloglint // the warning is the message
+	}
+	if secrets.AccessKeyAt != "" && r.running.Server.AccessKey != "" {
+		log.Warn("server.access_key was removed: the key in the data folder counts from now on", slog.String("file", secrets.AccessKeyAt))
+	}
+	for _, name := range needRestart(r.running, next) {
+		log.Warn("a change needs a restart", slog.String("section", name))
+	}
+	r.running = next
+	log.Info("the configuration was reloaded")
+}
+
+// needRestart names what differs between two configurations and is read at the start only.
+func needRestart(old, next config.Config) []string {
+	var names []string
+	// What Live takes over is made equal, and what is left that differs needs a restart.
+	next.Server.AccessKey, next.Server.AccessKeyEnabled = old.Server.AccessKey, old.Server.AccessKeyEnabled
+	next.Auth.Registration, next.Auth.PasswordPolicy, next.Auth.SetupToken = old.Auth.Registration, old.Auth.PasswordPolicy, old.Auth.SetupToken
+	for _, section := range []struct {
+		name      string
+		old, next any
+	}{{"server", old.Server, next.Server}, {"auth", old.Auth, next.Auth}, {"database", old.Database, next.Database}} {
+		if !reflect.DeepEqual(section.old, section.next) {
+			names = append(names, section.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,104 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"monorelay/bootstrap/config"
+)
+
+func newServeCommand(inject Injectors) *cobra.Command {
+	var path, host string
+	var port int
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: noArguments,
+		Long: "Run the server. Without a configuration it starts on the embedded defaults: a SQLite database and secrets of\n" +
+			"its own under ./data, and the built-in echo provider for every model.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			path = findConfig(path)
+			cfg, warnings, err := config.Load(path, flagsFirst(c, os.LookupEnv))
+			if err != nil {
+				printWarnings(c.ErrOrStderr(), cfg, warnings)
+				return err
+			}
+			logs := newLogQueue(os.Stderr)
+			defer logs.close()
+			p := &Process{ConfigPath: path, Config: cfg, Log: newLogger(cfg.Server, logs)}
+			for _, w := range warnings {
+				p.Log.Warn("configuration", slog.String("problem", w.String()))
+			}
+			for _, text := range unused(cfg) {
+				p.Log.Warn("configuration", slog.String("problem", text))
+			}
+			return serve(c.Context(), p, inject, c.OutOrStdout())
+		},
+	}
+	addConfigFlag(c, &path)
+	c.Flags().StringVar(&host, "host", "", "the `address` to listen on (server.host)")
+	c.Flags().IntVar(&port, "port", 0, "the `port` to listen on, 0 for any free one (server.port)")
+	return c
+}
+
+// flagsFirst lets the flags of the command line stand before the environment, in the environment's way: so they are
+// checked like everything else.
+func flagsFirst(c *cobra.Command, lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for flag, variable := range map[string]string{"host": config.Variable("server.host"), "port": config.Variable("server.port")} {
+			if f := c.Flags().Lookup(flag); name == variable && f.Changed {
+				return f.Value.String(), true
+			}
+		}
+		return lookup(name)
+	}
+}
+
+func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) error {
+	ln, err := listen(p.Config.Server)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ln.Close() }() // the server closes it first
+	p.Address = ln.Addr()
+	if p.Secrets, err = LoadSecrets(p.Config); err != nil {
+		return err
+	}
+	app, closeAll, err := inject.Server(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	greet(out, p, ln.Addr())
+	p.Log.Info("started", slog.String("address", ln.Addr().String()), slog.String("version", versionLine()))
+	err = app.Run(ctx, ln)
+	p.Log.Info("stopped")
+	return err
+}
+
+// greet tells the person who started the server what to do next. A key that was made just now is shown, this once.
+func greet(out io.Writer, p *Process, _ net.Addr) {
+	base := baseURL(p)
+	root := strings.TrimSuffix(base, "/v1")
+	key := "$MONORELAY_ACCESS_KEY"
+	fmt.Fprintf(out, "MonoRelay listens on %s\n", root)
+	switch s := p.Secrets; {
+	case !p.Config.Server.AccessKeyEnabled:
+		key = "$TOKEN"
+		fmt.Fprintf(out, "The access key is switched off: POST %s/api/auth/login gives a token.\n", root)
+	case s.AccessKeyNew:
+		key = s.AccessKey
+		fmt.Fprintf(out, "Access key: %s\n(made just now, kept in %s, and not shown again)\n", s.AccessKey, s.AccessKeyAt)
+	case s.AccessKeyAt != "":
+		key = "$(cat " + s.AccessKeyAt + ")"
+		fmt.Fprintf(out, "The access key is in %s.\n", s.AccessKeyAt)
+	default:
+		fmt.Fprintln(out, "The access key is the configuration's (server.access_key).")
+	}
+	fmt.Fprintf(out, "Try it:\n\n  curl %s/chat/completions -H \"Authorization: Bearer %s\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\": \"gpt-4o\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", base, key)
+}
