@@ -45,7 +45,7 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	if a.process.ConfigPath != "" {
 		watch, err := watchConfig(housekeeping, a)
 		if err != nil {
-			a.process.Log.Warn("the configuration file is not watched for changes", slog.Any("err", err))
+			a.process.Log.WarnContext(ctx, "the configuration file is not watched for changes", slog.Any("err", err))
 		} else {
 			defer watch()
 		}
@@ -63,7 +63,7 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := a.attempts.Sweep(ctx, a.now().Add(-throttle.Forgotten)); err != nil {
-				a.process.Log.Warn("old failures to sign in were not removed", slog.Any("err", err))
+				a.process.Log.WarnContext(ctx, "old failures to sign in were not removed", slog.Any("err", err))
 			}
 		}
 	}

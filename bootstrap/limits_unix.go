@@ -11,7 +11,7 @@ func maxConnections() int64 {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
 		return 0
 	}
-	descriptors := int64(limit.Cur) //nolint:gosec // bounded above
+	descriptors := int64(limit.Cur)
 	reserve := min(64, descriptors/4)
 	return max(1, (descriptors-reserve)/2)
 }

@@ -46,7 +46,7 @@ type logQueue struct {
 // newLogQueue returns a queue before out.
 func newLogQueue(out *os.File) *logQueue {
 	q := &logQueue{
-		terminal: term.IsTerminal(int(out.Fd())), //nolint:gosec // a descriptor is small
+		terminal: term.IsTerminal(int(out.Fd())),
 		out:      out, wake: make(chan struct{}, 1), flushed: make(chan struct{}),
 	}
 	go q.run()

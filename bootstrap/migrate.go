@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -16,7 +17,7 @@ func newMigrateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "migrate", Short: "Bring the database's schema up to date, show it, or take a step back", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which way: monorelay migrate up, status or down")}
+			return usageError{errors.New("say which way: monorelay migrate up, status or down")}
 		},
 	}
 	for _, way := range []struct {

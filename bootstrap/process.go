@@ -134,8 +134,8 @@ func findConfig(told string) string {
 }
 
 // listen opens the server's socket.
-func listen(c config.Server) (net.Listener, error) {
-	ln, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+func listen(ctx context.Context, c config.Server) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %s port %d (choose others with --host and --port): %w", c.Host, c.Port, unwrapped(err))
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 
@@ -60,7 +59,7 @@ func flagsFirst(c *cobra.Command, lookup func(string) (string, bool)) func(strin
 }
 
 func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) error {
-	ln, err := listen(p.Config.Server)
+	ln, err := listen(ctx, p.Config.Server)
 	if err != nil {
 		return err
 	}
@@ -74,15 +73,15 @@ func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) err
 		return err
 	}
 	defer closeAll()
-	greet(out, p, ln.Addr())
-	p.Log.Info("started", slog.String("address", ln.Addr().String()), slog.String("version", versionLine()))
+	greet(out, p)
+	p.Log.InfoContext(ctx, "started", slog.String("address", ln.Addr().String()), slog.String("version", versionLine()))
 	err = app.Run(ctx, ln)
-	p.Log.Info("stopped")
+	p.Log.InfoContext(ctx, "stopped")
 	return err
 }
 
 // greet tells the person who started the server what to do next. A key that was made just now is shown, this once.
-func greet(out io.Writer, p *Process, _ net.Addr) {
+func greet(out io.Writer, p *Process) {
 	base := baseURL(p)
 	root := strings.TrimSuffix(base, "/v1")
 	key := "$MONORELAY_ACCESS_KEY"

@@ -215,7 +215,7 @@ func (u *userCommand) remove(ctx context.Context, c *cobra.Command, o *Operator,
 
 // readPassword asks for a password at a terminal, twice and without showing it, and reads one line elsewhere.
 func readPassword(c *cobra.Command) (string, error) {
-	fd := int(os.Stdin.Fd()) //nolint:gosec // a descriptor is small
+	fd := int(os.Stdin.Fd())
 	if !term.IsTerminal(fd) {
 		line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {

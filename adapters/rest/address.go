@@ -3,6 +3,7 @@ package rest
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,10 +18,9 @@ func clientAddress(c *fiber.Ctx, trusted []netip.Prefix) netip.Addr {
 		return address
 	}
 	lines := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)
-	for i := len(lines) - 1; i >= 0; i-- {
-		hops := strings.Split(string(lines[i]), ",")
-		for j := len(hops) - 1; j >= 0; j-- {
-			hop, err := netip.ParseAddr(strings.TrimSpace(hops[j]))
+	for _, line := range slices.Backward(lines) {
+		for _, text := range slices.Backward(strings.Split(string(line), ",")) {
+			hop, err := netip.ParseAddr(strings.TrimSpace(text))
 			if err != nil {
 				return address
 			}

@@ -98,6 +98,9 @@ func explainJSON(err error) error {
 		if errors.Is(err, json.ErrUnknownName) {
 			return errUnknownField.At(field(e.JSONPointer)).Because(err)
 		}
+		if e.JSONPointer == "" {
+			return errBadJSON.Saying("The body must be a JSON object.")
+		}
 		return errWrongType.At(field(e.JSONPointer)).Because(err)
 	}
 	return errBadJSON.Because(err)

@@ -90,7 +90,7 @@ func descriptor(conn net.Conn) (int, bool) {
 		return 0, false
 	}
 	fd := -1
-	if err := raw.Control(func(f uintptr) { fd = int(f) }); err != nil { //nolint:gosec // a descriptor is small
+	if err := raw.Control(func(f uintptr) { fd = int(f) }); err != nil {
 		return 0, false
 	}
 	return fd, fd >= 0

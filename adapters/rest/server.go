@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,12 +121,17 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return fasthttp.StatusRequestEntityTooLarge
 }
 
-// knownMethods answers a method that Fiber has no route table for as one that no path takes.
+// methods are those that some path may take.
+var methods = []string{
+	fiber.MethodGet, fiber.MethodHead, fiber.MethodPost, fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete, fiber.MethodOptions,
+}
+
+// knownMethods answers every other method here: Fiber has no route table for most, and answers in words of its own.
 func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if !slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+		if !slices.Contains(methods, string(ctx.Method())) {
 			s.refuse(ctx, errMethod)
-			ctx.Response.Header.Set(fiber.HeaderAllow, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+			ctx.Response.Header.Set(fiber.HeaderAllow, strings.Join(methods, ", "))
 			return
 		}
 		next(ctx)
@@ -155,7 +161,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, grace time.Duration
 	defer cut.Stop()
 	const farewell = 5 * time.Second // for the last words of those that are cut off
 	if err := s.app.ShutdownWithTimeout(grace + farewell); err != nil {
-		s.log.Warn("connections were left open at the end", slog.Any("err", err))
+		s.log.WarnContext(ctx, "connections were left open at the end", slog.Any("err", err))
 	}
 	s.lifetime.cut(errShuttingDown)
 	return nil

@@ -535,12 +535,11 @@ func follow(n *yaml.Node) *yaml.Node {
 }
 
 func kindOfNode(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
+	if n.Kind == yaml.MappingNode {
 		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	default:
-		return kindOf(n.Value)
 	}
+	if n.Kind == yaml.SequenceNode {
+		return "a list"
+	}
+	return kindOf(n.Value)
 }

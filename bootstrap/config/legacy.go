@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -62,7 +63,7 @@ func plural(lines []int) string {
 	}
 	var parts []string
 	for _, line := range lines[:min(shown, len(lines))] {
-		parts = append(parts, fmt.Sprint(line))
+		parts = append(parts, strconv.Itoa(line))
 	}
 	text := "lines " + strings.Join(parts, ", ")
 	if more := len(lines) - shown; more > 0 {

@@ -41,7 +41,7 @@ func read(path string) (text []byte, problem string) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	defer file.Close() //nolint:errcheck // nothing was written
+	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		return nil, "is a directory, not a configuration file"
 	}

@@ -40,11 +40,10 @@ func (r Record) Wait(now time.Time) time.Duration {
 	return max(0, min(delay, r.Last.Add(delay).Sub(now)))
 }
 
-// Fail records a failure at now.
-func (r *Record) Fail(now time.Time) {
+// Failed returns the record with one more failure, at now.
+func (r Record) Failed(now time.Time) Record {
 	if now.Sub(r.Last) > Forgotten {
 		r.Failures = 0
 	}
-	r.Failures++
-	r.Last = now.UTC()
+	return Record{Failures: r.Failures + 1, Last: now.UTC()}
 }

@@ -59,7 +59,7 @@ func (u *Login) Execute(ctx context.Context, in LoginInput) (SignedIn, error) {
 	if !match {
 		if err := u.attempts.Change(ctx, keys, func(records []throttle.Record) error {
 			for i := range records {
-				records[i].Fail(u.now())
+				records[i] = records[i].Failed(u.now())
 			}
 			return nil
 		}); err != nil {

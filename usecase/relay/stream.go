@@ -113,7 +113,7 @@ func (f *feed) pump(t attempts) {
 	defer func() { _ = body.Close() }()
 	f.head <- opened{answer, nil}
 
-	f.buffers = buffers.Get().(*[2][bufferSize]byte) //nolint:errcheck // the pool holds nothing else
+	f.buffers = buffers.Get().(*[2][bufferSize]byte)
 	for i := 0; ; i ^= 1 {
 		n, err := body.Read(f.buffers[i][:])
 		if !f.hand(chunk{f.buffers[i][:n], err}) || err != nil {

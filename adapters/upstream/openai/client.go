@@ -67,7 +67,7 @@ var errSilent = errors.New("the provider sent nothing in time")
 func (c *Client) Call(ctx context.Context, call ports.Call) (ports.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	patience := newPatience(call.Provider.Timeout, cancel)
-	response, err := c.transport(call.Provider).RoundTrip(newRequest(ctx, call))
+	response, err := c.transport(call.Provider).RoundTrip(newRequest(ctx, call)) //nolint:bodyclose // the caller closes Reply.Body
 	patience.stop()
 	if err != nil {
 		err = explain(ctx, err)
