@@ -53,11 +53,15 @@ func (h *Relays) post(endpoint exchange.Endpoint) func(*fiber.Ctx, credential.Pr
 		v := visitOf(c)
 		v.trace = new(relay.Trace)
 		ctx, end := h.call(c)
+		defer func() {
+			if !v.left { // also when something panics
+				end()
+			}
+		}()
 		answer, err := h.relay.Execute(ctx, relay.Input{
 			Endpoint: endpoint, Header: forProvider(c), Body: body, ErrorEvent: errorEvent(v.id), Trace: v.trace,
 		})
 		if err != nil {
-			end()
 			return endedBy(ctx, err)
 		}
 		h.write(c, v, answer, end)
@@ -97,12 +101,16 @@ func forProvider(c *fiber.Ctx) exchange.Header {
 	return out
 }
 
-// write hands the answer to the client. One that is still to come goes on after the handler has returned.
+// write hands the answer to the client. One that is still to come goes on after the handler has returned, and has the end
+// of the call in its hands.
 func (h *Relays) write(c *fiber.Ctx, v *visit, answer *relay.Answer, end func()) {
 	response := c.Response()
 	c.Status(answer.Status)
 	for _, f := range answer.Header {
 		response.Header.Add(f.Name, f.Value)
+	}
+	if (answer.Status == fiber.StatusTooManyRequests || answer.Status == fiber.StatusServiceUnavailable) && answer.Header.Get(fiber.HeaderRetryAfter) == "" {
+		response.Header.Set(fiber.HeaderRetryAfter, retryAfter(0))
 	}
 	if answer.Routed {
 		response.Header.Set("X-MonoRelay-Provider", headerText(v.trace.Provider))
@@ -110,7 +118,6 @@ func (h *Relays) write(c *fiber.Ctx, v *visit, answer *relay.Answer, end func())
 		response.Header.Set("X-MonoRelay-Attempts", strconv.Itoa(v.trace.Attempts))
 	}
 	if answer.Body == nil {
-		end()
 		response.SetBodyRaw(answer.Whole)
 		return
 	}
