@@ -67,6 +67,16 @@ func NewRoutingTable(l *Live) ports.RoutingTable {
 	return func() *routing.Table { return l.current.Load().table }
 }
 
+// NewConfigMistake returns what was wrong with the last reload.
+func NewConfigMistake(l *Live) ports.ConfigMistake {
+	return func() string {
+		if m := l.mistake.Load(); m != nil {
+			return *m
+		}
+		return ""
+	}
+}
+
 // newTable puts the configured providers and rules into the domain's words.
 func newTable(c config.Config) (*routing.Table, error) {
 	t := routing.Tables{Aliases: map[string][]string{}}

@@ -22,7 +22,7 @@ import (
 var (
 	Machine = wire.NewSet(NewLogger, system.NewClock, system.NewIDs)
 
-	Settings = wire.NewSet(NewLive, NewAccessPolicy, NewRegistration, NewRoutingTable,
+	Settings = wire.NewSet(NewLive, NewAccessPolicy, NewRegistration, NewRoutingTable, NewConfigMistake,
 		NewTokenSecret, NewTokenTTL, NewKeepalive, NewEchoPace, NewEdgeConfig, NewAbout)
 
 	Storage = wire.NewSet(OpenDatabase,

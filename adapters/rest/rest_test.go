@@ -111,7 +111,7 @@ func start(t *testing.T, o options) *edge {
 	lifetime := rest.NewLifetime()
 	outer := rest.NewEdge(o.config, logger, newID)
 	server := rest.NewServer(o.config, logger, lifetime, outer,
-		rest.NewSystem(rest.About{Version: "test", BaseURL: "http://relay.example/v1"}, lifetime, accounts, access, registration, routes),
+		rest.NewSystem(rest.About{Version: "test", BaseURL: "http://relay.example/v1"}, lifetime, accounts, access, registration, routes, func() string { return "" }),
 		rest.NewAccounts(gate,
 			identity.NewRegister(accounts, registration, plainHasher{}, normalize, signIn, now),
 			identity.NewLogin(accounts, new(memory.AttemptStore), plainHasher{}, normalize, signIn, now)),

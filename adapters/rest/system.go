@@ -27,11 +27,12 @@ type System struct {
 	policy       ports.AccessPolicy
 	registration ports.Registration
 	table        ports.RoutingTable
+	mistake      ports.ConfigMistake
 }
 
 // NewSystem returns the handlers over their ports.
-func NewSystem(about About, lifetime *Lifetime, accounts ports.AccountStore, policy ports.AccessPolicy, registration ports.Registration, table ports.RoutingTable) *System {
-	return &System{about: about, lifetime: lifetime, accounts: accounts, policy: policy, registration: registration, table: table}
+func NewSystem(about About, lifetime *Lifetime, accounts ports.AccountStore, policy ports.AccessPolicy, registration ports.Registration, table ports.RoutingTable, mistake ports.ConfigMistake) *System {
+	return &System{about: about, lifetime: lifetime, accounts: accounts, policy: policy, registration: registration, table: table, mistake: mistake}
 }
 
 func (h *System) routes(r fiber.Router) {
@@ -50,7 +51,9 @@ func (h *System) health(c *fiber.Ctx) error {
 	body := struct {
 		Status    string         `json:"status"`
 		Providers []providerBody `json:"providers"`
-	}{Status: "ok", Providers: []providerBody{}}
+		// ConfigError says why the configuration in force is not the one in the file.
+		ConfigError string `json:"config_error,omitempty"`
+	}{Status: "ok", Providers: []providerBody{}, ConfigError: h.mistake()}
 	for _, p := range h.table().Providers() {
 		body.Providers = append(body.Providers, providerBody{Name: p.Name})
 	}
