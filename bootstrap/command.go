@@ -69,6 +69,7 @@ func newRoot(inject Injectors) *cobra.Command {
 			return usageError{errors.New("say what to do: monorelay serve starts the server, monorelay --help lists the commands")}
 		},
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
