@@ -79,7 +79,7 @@ func ParseBase(raw string) (Base, error) {
 	if err != nil {
 		return Base{}, errors.New("not a URL") // the library's error quotes it, and what it may hold
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return Base{}, errors.New("not an http or https URL with a host")
 	}
 	path := strings.TrimRight(u.Path, "/")

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -8,16 +9,18 @@ import (
 // unknown returns ErrNoModel with the names that are nearest to model, so that a slip of the finger is seen.
 func (t *Table) unknown(model string) error {
 	var near []string
+	away := map[string]int{}
 	for _, name := range t.known() {
-		if distance(strings.ToLower(model), strings.ToLower(name)) <= 1+len(name)/4 {
+		d := distance(strings.ToLower(model), strings.ToLower(name))
+		if _, twice := away[name]; !twice && d > 0 && d <= 1+len(name)/4 {
+			away[name] = d
 			near = append(near, name)
 		}
 	}
 	if len(near) == 0 {
 		return ErrNoModel
 	}
-	slices.Sort(near)
-	near = slices.Compact(near)
+	slices.SortFunc(near, func(a, b string) int { return cmp.Or(away[a]-away[b], strings.Compare(a, b)) })
 	return ErrNoModel.Saying("No provider serves this model. Near to it: " + strings.Join(near[:min(3, len(near))], ", ") + ".")
 }
 

@@ -69,16 +69,16 @@ type Candidate struct {
 // names what the model may have been meant to be.
 func (t *Table) Resolve(model string) ([]Candidate, error) {
 	var out []Candidate
-	if name, at, found := cutLast(model, "@"); found {
-		if p := t.providers[strings.ToLower(at)]; p != nil {
-			for _, target := range t.expand(name) {
-				out = add(out, Candidate{Provider: p, Model: t.override(target)})
-			}
-			return out, nil
-		}
+	name, at, chosen := cutLast(model, "@")
+	if chosen && t.providers[strings.ToLower(at)] == nil {
 		return nil, t.unknown(model)
 	}
-	for _, target := range t.expand(model) {
+	for _, target := range t.expand(name) {
+		if chosen {
+			target, _, _ = cutLast(target, "@") // the client's choice stands above the alias's
+			out = add(out, Candidate{Provider: t.providers[strings.ToLower(at)], Model: t.override(target)})
+			continue
+		}
 		if name, at, found := cutLast(target, "@"); found {
 			if p := t.providers[strings.ToLower(at)]; p != nil {
 				out = add(out, Candidate{Provider: p, Model: t.override(name)})

@@ -13,8 +13,8 @@ var ErrTooMany = fault.New(fault.Limited, "too_many_attempts", "Too many failed 
 // The schedule: the sixth failure costs one second, the seventh two, and so on to a quarter of an hour. NIST SP 800-63B,
 // section 5.2.2, asks for no more than 100 failures in a row; with this one they take a day.
 const (
-	free       = 5
-	firstDelay = time.Second
+	Free       = 5
+	FirstDelay = time.Second
 	longest    = 15 * time.Minute
 )
 
@@ -30,12 +30,12 @@ type Record struct {
 // Wait returns how long after now the next try may come. A clock that was set back makes nobody wait longer than the
 // schedule says.
 func (r Record) Wait(now time.Time) time.Duration {
-	if r.Failures <= free {
+	if r.Failures <= Free {
 		return 0
 	}
 	delay := longest
-	if n := r.Failures - free - 1; n < 10 {
-		delay = min(firstDelay<<n, longest)
+	if n := r.Failures - Free - 1; n < 10 {
+		delay = min(FirstDelay<<n, longest)
 	}
 	return max(0, min(delay, r.Last.Add(delay).Sub(now)))
 }

@@ -30,6 +30,9 @@ type ChangeAccountInput struct {
 // from then on. It fails with account.ErrNotFound, and with ErrAdminRequired, ErrProtectedAdmin or ErrProtectedSuper
 // where the rules on roles forbid the change.
 func (u *ChangeAccount) Execute(ctx context.Context, in ChangeAccountInput) (*account.Account, error) {
+	if err := in.By.MayAdminister(); err != nil {
+		return nil, err
+	}
 	defer u.directory.Forget(in.ID)
 	return u.accounts.Update(ctx, in.ID, func(a *account.Account) error {
 		if in.Active != nil {

@@ -21,6 +21,9 @@ func NewDeleteAccount(accounts ports.AccountStore, directory *Directory) *Delete
 // Execute deletes the account, whose tokens are dead from then on. It fails with account.ErrNotFound, and with
 // ErrAdminRequired, ErrProtectedAdmin or ErrProtectedSuper where the rules on roles forbid it.
 func (u *DeleteAccount) Execute(ctx context.Context, by account.Actor, id account.ID) error {
+	if err := by.MayAdminister(); err != nil {
+		return err
+	}
 	defer u.directory.Forget(id)
 	return u.accounts.Delete(ctx, id, func(a *account.Account) error { return a.MayDelete(by) })
 }

@@ -11,12 +11,12 @@ import (
 	"monorelay/ports"
 )
 
-// How old a snapshot of an account may be.
+// How old a snapshot of an account may be, and how many there are.
 const (
-	fresh  = time.Second      // then it is read again: with the time that takes, another replica's change counts within two seconds
-	stale  = 60 * time.Second // while the store does not answer
-	crowd  = 10_000           // how many snapshots are kept before old ones are dropped
-	notice = 300 * time.Millisecond
+	fresh  = time.Second            // then it is read again: with the time that takes, another replica's change counts within two seconds
+	stale  = 60 * time.Second       // while the store does not answer
+	notice = 300 * time.Millisecond // how long the store may take while there is a stale answer
+	crowd  = 10_000                 // how many accounts are kept before old ones are dropped
 )
 
 // Directory knows the accounts that make requests, so that not every request asks the store. Changes made through this
@@ -32,8 +32,16 @@ type Directory struct {
 // entry is what is known of one account.
 type entry struct {
 	snapshot atomic.Pointer[snapshot]
-	changes  atomic.Int64 // counts the calls of Forget
-	reading  sync.Mutex   // held by the one that asks the store
+
+	mu      sync.Mutex
+	reading *reading // the question to the store that is under way, if it counts still
+}
+
+// reading is one question to the store. What it found may be looked at once done is closed.
+type reading struct {
+	done    chan struct{}
+	account *account.Account
+	err     error
 }
 
 type snapshot struct {
@@ -48,46 +56,68 @@ func NewDirectory(accounts ports.AccountStore, now ports.Clock) *Directory {
 }
 
 // ByID returns the account as it was at most a second ago, or at most a minute ago while the store does not answer. It
-// fails with account.ErrNotFound, and with the store's error if nothing is known that is fresh enough.
+// fails with account.ErrNotFound, and with the store's error if nothing is known that is fresh enough. All who ask at one
+// moment share one question to the store.
 func (d *Directory) ByID(ctx context.Context, id account.ID) (*account.Account, error) {
 	e := d.entry(id)
 	if s := e.snapshot.Load(); s.recent(d.now()) {
 		return s.account, nil
 	}
-	e.reading.Lock()
-	defer e.reading.Unlock()
-	known := e.snapshot.Load()
-	if known.recent(d.now()) {
-		return known.account, nil
+	r := d.ask(ctx, id, e)
+	select {
+	case <-r.done:
+		return r.account, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	return d.ask(ctx, id, e, known)
 }
 
-func (d *Directory) ask(ctx context.Context, id account.ID, e *entry, known *snapshot) (*account.Account, error) {
+// ask returns the question under way, or begins one, which does not end with whoever was the first to ask.
+func (d *Directory) ask(ctx context.Context, id account.ID, e *entry) *reading {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reading != nil {
+		return e.reading
+	}
+	r := &reading{done: make(chan struct{})}
+	known := e.snapshot.Load()
+	if known.recent(d.now()) { // another question was answered since
+		r.account = known.account
+		close(r.done)
+		return r
+	}
+	e.reading = r
+	go d.read(context.WithoutCancel(ctx), id, e, r, known)
+	return r
+}
+
+// read asks the store, and keeps the answer unless the account was changed since.
+func (d *Directory) read(ctx context.Context, id account.ID, e *entry, r *reading, known *snapshot) {
+	defer close(r.done)
 	now := d.now()
 	usable := known != nil && within(now, known.readAt, stale)
-	asking := context.WithoutCancel(ctx) // others wait for the same answer
 	if usable {
 		var cancel context.CancelFunc
-		asking, cancel = context.WithTimeout(asking, notice)
+		ctx, cancel = context.WithTimeout(ctx, notice)
 		defer cancel()
 	}
-	changes := e.changes.Load()
-	a, err := d.accounts.ByID(asking, id)
-	switch {
-	case err == nil:
-		if e.changes.Load() == changes {
-			e.snapshot.Store(&snapshot{account: a, readAt: now, askedAt: now})
-		}
-		return a, nil
-	case errors.Is(err, account.ErrNotFound):
-		d.drop(id)
-		return nil, err
-	case usable && e.changes.Load() == changes:
-		e.snapshot.Store(&snapshot{account: known.account, readAt: known.readAt, askedAt: d.now()})
-		return known.account, nil
+	r.account, r.err = d.accounts.ByID(ctx, id)
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reading != r { // Forget was called: what is known, and what was read, may be what was before the change
+		return
 	}
-	return nil, err
+	e.reading = nil
+	switch {
+	case r.err == nil:
+		e.snapshot.Store(&snapshot{account: r.account, readAt: now, askedAt: now})
+	case errors.Is(r.err, account.ErrNotFound):
+		d.drop(id)
+	case usable:
+		r.account, r.err = known.account, nil
+		e.snapshot.Store(&snapshot{account: known.account, readAt: known.readAt, askedAt: d.now()})
+	}
 }
 
 // recent reports whether there is no need to ask the store now.
@@ -104,7 +134,9 @@ func within(now, t time.Time, d time.Duration) bool {
 // Forget makes the next question about the account go to the store. Whoever changes an account calls it afterwards.
 func (d *Directory) Forget(id account.ID) {
 	e := d.entry(id)
-	e.changes.Add(1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reading = nil
 	e.snapshot.Store(nil)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"monorelay/domain/account"
 	"monorelay/domain/throttle"
@@ -20,11 +21,14 @@ type Login struct {
 	normalize ports.NormalizePassword
 	sign      *SignIn
 	now       ports.Clock
+
+	mu       sync.Mutex
+	underWay map[string]int // how many tries of an account from a network wait for their verdict
 }
 
 // NewLogin returns the use case over its ports.
 func NewLogin(accounts ports.AccountStore, attempts ports.AttemptStore, hasher ports.PasswordHasher, normalize ports.NormalizePassword, sign *SignIn, now ports.Clock) *Login {
-	return &Login{accounts: accounts, attempts: attempts, hasher: hasher, normalize: normalize, sign: sign, now: now}
+	return &Login{accounts: accounts, attempts: attempts, hasher: hasher, normalize: normalize, sign: sign, now: now, underWay: map[string]int{}}
 }
 
 // LoginInput is what a person gives, and where he sits.
@@ -42,10 +46,11 @@ func (u *Login) Execute(ctx context.Context, in LoginInput) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	keys := attemptKeys(a, in)
-	failed, err := u.mayTry(ctx, keys)
+	failed, done, err := u.mayTry(ctx, keys)
 	if err != nil {
 		return SignedIn{}, err
 	}
+	defer done()
 
 	hash := "" // takes the same time, and matches nothing
 	if a != nil {
@@ -71,9 +76,8 @@ func (u *Login) Execute(ctx context.Context, in LoginInput) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	if failed {
-		// The network's record stays, or an attacker would clear it with an account of his own.
-		if err := u.attempts.Change(ctx, keys[:1], func(records []throttle.Record) error {
-			records[0] = throttle.Record{}
+		if err := u.attempts.Change(ctx, keys, func(records []throttle.Record) error {
+			clear(records)
 			return nil
 		}); err != nil {
 			return SignedIn{}, err
@@ -87,8 +91,10 @@ func (u *Login) Execute(ctx context.Context, in LoginInput) (SignedIn, error) {
 	return u.sign.in(a)
 }
 
-// mayTry fails with throttle.ErrTooMany if a failure is too fresh, and reports whether there were any.
-func (u *Login) mayTry(ctx context.Context, keys []string) (failed bool, err error) {
+// mayTry fails with throttle.ErrTooMany if a failure is too fresh, and reports whether there were any. A try that is under
+// way counts as a failure until done is called, or guesses made at one moment would all be free.
+func (u *Login) mayTry(ctx context.Context, keys []string) (failed bool, done func(), err error) {
+	var ofAccount throttle.Record
 	err = u.attempts.Change(ctx, keys, func(records []throttle.Record) error {
 		failed = false
 		for _, r := range records {
@@ -97,12 +103,29 @@ func (u *Login) mayTry(ctx context.Context, keys []string) (failed bool, err err
 				return throttle.ErrTooMany.After(wait)
 			}
 		}
+		ofAccount = records[0]
 		return nil
 	})
-	return failed, err
+	if err != nil {
+		return false, nil, err
+	}
+	key := keys[0]
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if n := u.underWay[key]; n > 0 && ofAccount.Failures+n > throttle.Free {
+		return false, nil, throttle.ErrTooMany.After(throttle.FirstDelay)
+	}
+	u.underWay[key]++
+	return failed, func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.underWay[key]--; u.underWay[key] == 0 {
+			delete(u.underWay, key)
+		}
+	}, nil
 }
 
-// rehash stores a stronger form of the password, unless it was changed in the meantime.
+// rehash stores a stronger form of the password. If it was changed in the meantime, it was the wrong one.
 func (u *Login) rehash(ctx context.Context, a *account.Account, password account.Password) (*account.Account, error) {
 	stronger, err := u.hasher.Hash(ctx, password)
 	if err != nil {
@@ -110,9 +133,10 @@ func (u *Login) rehash(ctx context.Context, a *account.Account, password account
 	}
 	old := a.PasswordHash()
 	return u.accounts.Update(ctx, a.ID(), func(a *account.Account) error {
-		if a.PasswordHash() == old {
-			a.Rehash(stronger)
+		if a.PasswordHash() != old {
+			return account.ErrBadCredentials
 		}
+		a.Rehash(stronger)
 		return nil
 	})
 }

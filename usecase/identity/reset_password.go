@@ -32,6 +32,9 @@ type ResetPasswordInput struct {
 // Execute sets the password and ends every token of the account. It fails with account.ErrNotFound, with the errors of a
 // password that is not good enough, and where the rules on roles forbid it.
 func (u *ResetPassword) Execute(ctx context.Context, in ResetPasswordInput) error {
+	if err := in.By.MayAdminister(); err != nil {
+		return err
+	}
 	a, err := u.accounts.ByID(ctx, in.ID)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 )
 
 // comment is what a client is sent so that no proxy on the way takes silence for death. Clients ignore it.
-const comment = ": keep-alive\n\n"
+var comment = []byte(": keep-alive\n\n")
 
 // stream relays a request that asks for a stream. If no provider has begun after the keep-alive time, the stream is
 // opened to the client all the same, and what comes then comes as events.
@@ -147,7 +147,8 @@ func (f *feed) Read(p []byte) (int, error) {
 		if f.late { // the client has waited long enough for its first byte
 			f.late = false
 			f.silence.Reset(f.keepalive)
-			return copy(p, comment), nil
+			f.rest = comment
+			break
 		}
 		select {
 		case h := <-f.head:
@@ -157,7 +158,7 @@ func (f *feed) Read(p []byte) (int, error) {
 		case <-f.silence.C:
 			f.silence.Reset(f.keepalive)
 			if f.tracker.Between() {
-				return copy(p, comment), nil
+				f.rest = comment
 			}
 		case <-f.ctx.Done():
 			f.breakOff(context.Cause(f.ctx))
