@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -32,6 +33,7 @@ type usageError struct{ error }
 
 // Main runs the command that args say, and returns the process's exit code.
 func Main(args []string, inject Injectors) int {
+	log.SetOutput(io.Discard) // libraries write there, and quote what providers send
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	defer stop()

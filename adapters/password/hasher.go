@@ -31,15 +31,22 @@ type Hasher struct {
 // NewHasher returns a hasher of the strength that OWASP's Password Storage Cheat Sheet names as the least: 19 MiB, two
 // passes, one lane.
 func NewHasher() (*Hasher, error) {
+	return newHasher(params{memory: 19 << 10, passes: 2, lanes: 1})
+}
+
+func newHasher(strength params) (*Hasher, error) {
 	cores := runtime.GOMAXPROCS(0)
 	h := &Hasher{
-		strength: params{memory: 19 << 10, passes: 2, lanes: 1},
+		strength: strength,
 		running:  make(chan struct{}, cores),
 		admitted: make(chan struct{}, cores*(1+waiting)),
 	}
-	unknown, err := h.Hash(context.Background(), account.PresentedPassword(rand.Text()))
-	h.unknown = unknown
-	return h, err
+	nobodys := make([]byte, saltLength+digestLength)
+	if _, err := rand.Read(nobodys); err != nil {
+		return nil, fmt.Errorf("read random bytes: %w", err)
+	}
+	h.unknown = stored{params: strength, salt: nobodys[:saltLength], digest: nobodys[saltLength:]}.String()
+	return h, nil
 }
 
 // NormalizeNFC is a ports.NormalizePassword.
@@ -94,10 +101,20 @@ func (h *Hasher) enter(ctx context.Context) (release func(), err error) {
 	}
 	select {
 	case h.running <- struct{}{}:
-		return func() { <-h.running; <-h.admitted }, nil
+		return h.leave, nil
 	case <-ctx.Done():
 		<-h.admitted
 		return nil, ports.ErrHasherBusy.After(retryAfter).Because(context.Cause(ctx))
+	}
+}
+
+// leave gives the place back. The last one to leave has the memory collected: the collector would set its next goal by
+// what a hash took, and let the heap grow to several times that.
+func (h *Hasher) leave() {
+	<-h.running
+	<-h.admitted
+	if len(h.admitted) == 0 {
+		runtime.GC()
 	}
 }
 

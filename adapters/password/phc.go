@@ -64,5 +64,8 @@ func parsePHC(text string) (stored, error) {
 		p.passes < 1 || p.passes > maxPasses || p.lanes < 1 || p.lanes > maxLanes || p.memory < 8*uint32(p.lanes) || p.memory > maxMemory {
 		return stored{}, errUnreadable
 	}
+	if s.String() != text { // a field that this program does not know, or another spelling
+		return stored{}, errUnreadable
+	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,7 +66,10 @@ func stopWhileStreaming(t *testing.T, events chan string, grace time.Duration) (
 	stopped = make(chan error, 1)
 	go func() { stopped <- e.stop() }()
 	require.Eventually(t, func() bool {
-		_, err := http.Get(e.url + "/health") //nolint:noctx,bodyclose // it is refused
+		conn, err := net.Dial("tcp", e.address)
+		if err == nil {
+			_ = conn.Close()
+		}
 		return err != nil
 	}, 2*time.Second, 10*time.Millisecond, "new connections are refused")
 	return e, stream, stopped

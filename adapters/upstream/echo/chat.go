@@ -1,6 +1,7 @@
 package echo
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 )
@@ -20,13 +21,18 @@ type question struct {
 
 // lastWords returns the text of the last message of the user, or of the last message if none is the user's.
 func (q question) lastWords() string {
-	text := ""
+	var users, last string
 	for _, m := range q.Messages {
-		if t := textOf(m.Content); t != "" && (m.Role == "user" || text == "") {
-			text = t
+		text := textOf(m.Content)
+		if text == "" {
+			continue
+		}
+		last = text
+		if m.Role == "user" {
+			users = text
 		}
 	}
-	return text
+	return cmp.Or(users, last)
 }
 
 // textOf reads a content that is a text, or a list of parts of which some are.

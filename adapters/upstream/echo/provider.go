@@ -84,6 +84,8 @@ func (s *stream) Read(p []byte) (int, error) {
 		select {
 		case <-time.After(s.pace):
 		case <-s.ctx.Done():
+		}
+		if s.ctx.Err() != nil { // also if both are so, of which select takes either
 			return 0, io.ErrUnexpectedEOF
 		}
 		s.rest, s.events = s.events[0], s.events[1:]

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,6 +28,10 @@ const (
 	idleTimeout = 50 * time.Second
 	idlePerHost = 512
 	headerLimit = 256 << 10 // bytes
+	// pingAfter is how long an HTTP/2 connection may be silent before it is asked whether it is still there, and pingLimit
+	// how long it may think: otherwise one that died without a word would take call after call.
+	pingAfter = 15 * time.Second
+	pingLimit = 10 * time.Second
 )
 
 // Client is a ports.Upstream.
@@ -45,6 +50,7 @@ func newTransport(guard dialGuard) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingLimit},
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,
 		MaxIdleConns:           0, // bounded for each host
@@ -67,12 +73,17 @@ var errSilent = errors.New("the provider sent nothing in time")
 func (c *Client) Call(ctx context.Context, call ports.Call) (ports.Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	patience := newPatience(call.Provider.Timeout, cancel)
-	response, err := c.transport(call.Provider).RoundTrip(newRequest(ctx, call)) //nolint:bodyclose // the caller closes Reply.Body
+	response, err := c.transport(call.Provider).RoundTrip(newRequest(ctx, call))
 	patience.stop()
 	if err != nil {
 		err = explain(ctx, err)
 		cancel(nil)
 		return ports.Reply{}, err
+	}
+	if response.StatusCode < 200 { // 101, for which nobody asked, or no status at all
+		cancel(nil)
+		_ = response.Body.Close()
+		return ports.Reply{}, ports.ErrBadAnswer.Because(fmt.Errorf("the provider answered with status %d", response.StatusCode))
 	}
 	return ports.Reply{
 		Status:    response.StatusCode,
@@ -113,7 +124,7 @@ func newRequest(ctx context.Context, call ports.Call) *http.Request {
 		Header: header,
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	if call.Body != nil {
+	if len(call.Body) > 0 { // an empty one, if there, would go in chunks
 		request.ContentLength = int64(len(call.Body))
 		// GetBody lets the transport turn to a fresh connection if an idle one died before a byte was written.
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(call.Body)), nil }
@@ -145,10 +156,20 @@ func explain(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return ports.ErrUpstreamSlow.Because(err)
 	}
-	if text := err.Error(); strings.Contains(text, "malformed") || strings.Contains(text, "response headers exceeded") {
+	if isUnreadable(err) {
 		return ports.ErrBadAnswer.Because(err)
 	}
 	return ports.ErrUnreachable.Because(err)
+}
+
+// isUnreadable reports whether an answer came that the transport can't read. It has no type for that, and calls the
+// connection broken in either case.
+func isUnreadable(err error) bool {
+	if _, network := errors.AsType[*net.OpError](err); network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "connection broken") || strings.Contains(text, "malformed")
 }
 
 // body is the answer's body, whose reads are bounded in time.
