@@ -9,11 +9,10 @@ import (
 // ErrBadEmail is the answer to what can't be an e-mail address.
 var ErrBadEmail = fault.New(fault.Invalid, "invalid_email", "This is not an e-mail address, such as alice@example.com.").At("email")
 
-// Limits of RFC 5321, sections 4.5.3.1.1 to 4.5.3.1.3, in octets.
+// Limits of RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, in octets.
 const (
-	maxEmailLocal  = 64
-	maxEmailDomain = 253
-	maxEmail       = 254
+	maxEmailLocal = 64
+	maxEmail      = 254
 )
 
 // Email is an e-mail address, spelled as its owner spelled it. The zero value is no address.
@@ -23,7 +22,7 @@ type Email struct{ s string }
 // Quoted names, address literals and other scripts than ASCII are refused.
 func ParseEmail(s string) (Email, error) {
 	local, domain, found := strings.Cut(s, "@")
-	if !found || len(s) > maxEmail || len(local) > maxEmailLocal || len(domain) > maxEmailDomain {
+	if !found || len(s) > maxEmail || len(local) > maxEmailLocal {
 		return Email{}, ErrBadEmail
 	}
 	if !everyPart(local, isAtomText) || !everyPart(domain, isDomainLabel) || !strings.Contains(domain, ".") {

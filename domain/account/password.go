@@ -1,6 +1,8 @@
 package account
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"unicode/utf8"
@@ -44,10 +46,8 @@ func PresentedPassword(s string) Password { return Password{s} }
 // Reveal returns the password itself, for the hasher.
 func (p Password) Reveal() string { return p.s }
 
-func (p Password) String() string { return "[password]" }
-
-// GoString keeps the password out of %#v.
-func (p Password) GoString() string { return "[password]" }
+// Format keeps the password out of everything that fmt prints.
+func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[password]") }
 
 // LogValue keeps the password out of logs.
 func (p Password) LogValue() slog.Value { return slog.StringValue("[password]") }

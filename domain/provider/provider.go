@@ -3,6 +3,8 @@ package provider
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -43,10 +45,8 @@ func (s Secret) Reveal() string { return s.s }
 // IsZero reports whether there is no key, as with a local model server.
 func (s Secret) IsZero() bool { return s.s == "" }
 
-func (s Secret) String() string { return "[key]" }
-
-// GoString keeps the key out of %#v.
-func (s Secret) GoString() string { return "[key]" }
+// Format keeps the key out of everything that fmt prints.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
 
 // LogValue keeps the key out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue("[key]") }
@@ -70,7 +70,10 @@ type Provider struct {
 type Base struct{ Scheme, Host, Path string }
 
 // pasted are the paths of endpoints that come with a base URL when it is copied from a manual.
-var pasted = []string{"/chat/completions", "/completions", "/embeddings", "/models", "/responses"}
+var pasted = []string{
+	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/moderations", "/images/generations",
+	"/audio/speech", "/audio/transcriptions", "/rerank",
+}
 
 // ParseBase reads a base URL. A trailing slash, or the path of an endpoint at its end, does no harm. It fails if raw is
 // no http or https URL with a host.

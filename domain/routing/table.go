@@ -75,7 +75,9 @@ func (t *Table) Resolve(model string) ([]Candidate, error) {
 	}
 	for _, target := range t.expand(name) {
 		if chosen {
-			target, _, _ = cutLast(target, "@") // the client's choice stands above the alias's
+			if target != name { // the client's choice of a provider stands above an alias's
+				target, _, _ = cutLast(target, "@")
+			}
 			out = add(out, Candidate{Provider: t.providers[strings.ToLower(at)], Model: t.override(target)})
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 // ErrTooMany is the answer to a try that comes before its time.
 var ErrTooMany = fault.New(fault.Limited, "too_many_attempts", "Too many failed attempts. Wait, then try again.")
 
-// The schedule: the sixth failure costs one second, the seventh two, and so on to a quarter of an hour. NIST SP 800-63B,
+// The schedule: five failures are free, the sixth failure costs one second, the seventh two, and so on to a quarter of an hour. NIST SP 800-63B,
 // section 5.2.2, asks for no more than 100 failures in a row; with this one they take a day.
 const (
 	Free       = 5

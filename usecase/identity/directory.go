@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,6 +95,12 @@ func (d *Directory) ask(ctx context.Context, id account.ID, e *entry) *reading {
 // read asks the store, and keeps the answer unless the account was changed since.
 func (d *Directory) read(ctx context.Context, id account.ID, e *entry, r *reading, known *snapshot) {
 	defer close(r.done)
+	defer func() {
+		if p := recover(); p != nil {
+			r.account, r.err = nil, fmt.Errorf("panic while an account was read: %v", p)
+			d.Forget(id)
+		}
+	}()
 	now := d.now()
 	usable := known != nil && within(now, known.readAt, stale)
 	if usable {

@@ -76,6 +76,8 @@ func (u *Login) Execute(ctx context.Context, in LoginInput) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	if failed {
+		// The network's record is cleared as well, or one person's slips would slow down everybody behind his address. Who
+		// has an account can clear it so between his guesses at others: each of those accounts still has its own record.
 		if err := u.attempts.Change(ctx, keys, func(records []throttle.Record) error {
 			clear(records)
 			return nil
@@ -125,7 +127,8 @@ func (u *Login) mayTry(ctx context.Context, keys []string) (failed bool, done fu
 	}, nil
 }
 
-// rehash stores a stronger form of the password. If it was changed in the meantime, it was the wrong one.
+// rehash stores a stronger form of the password. If it was changed in the meantime, it was the wrong one; if the account
+// was deactivated, it is inactive.
 func (u *Login) rehash(ctx context.Context, a *account.Account, password account.Password) (*account.Account, error) {
 	stronger, err := u.hasher.Hash(ctx, password)
 	if err != nil {
@@ -135,6 +138,9 @@ func (u *Login) rehash(ctx context.Context, a *account.Account, password account
 	return u.accounts.Update(ctx, a.ID(), func(a *account.Account) error {
 		if a.PasswordHash() != old {
 			return account.ErrBadCredentials
+		}
+		if err := a.MaySignIn(); err != nil {
+			return err
 		}
 		a.Rehash(stronger)
 		return nil

@@ -55,7 +55,8 @@ func NewModels(table ports.RoutingTable, upstream ports.Upstream, now ports.Cloc
 }
 
 // Execute returns every alias, every model that a provider's include list names, and where that leaves it open, what the
-// provider itself lists: each once, in this order. A provider that does not answer is left out.
+// provider itself lists: each once, in this order. A provider that does not answer has the list it gave
+// before, or none.
 func (u *Models) Execute(ctx context.Context) []Model {
 	table := u.table()
 	var out []Model
@@ -137,7 +138,12 @@ func (u *Models) own(ctx context.Context, p *provider.Provider) []Model {
 	return l.models
 }
 
-func (u *Models) fetch(ctx context.Context, p *provider.Provider) ([]Model, error) {
+func (u *Models) fetch(ctx context.Context, p *provider.Provider) (_ []Model, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic while the models of %s were listed: %v", p.Name, r)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTimeout) // the answer serves others too
 	defer cancel()
 	reply, err := u.upstream.Call(ctx, ports.Call{Provider: p, Endpoint: exchange.Models})
