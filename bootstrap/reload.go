@@ -69,7 +69,7 @@ func (r *reloader) run(ctx context.Context, watcher *fsnotify.Watcher, hangup <-
 				due = time.After(settle)
 			}
 		case err := <-watcher.Errors:
-			r.app.process.Log.Warn("the watch on the configuration file stumbled", slog.Any("err", err))
+			r.app.process.Log.WarnContext(ctx, "the watch on the configuration file stumbled", slog.Any("err", err))
 		case <-due:
 			due = nil
 			r.reload()

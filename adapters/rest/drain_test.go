@@ -19,7 +19,7 @@ import (
 
 // trickle is a stream of which the test sends the events.
 type trickle struct {
-	ctx    context.Context //nolint:containedctx // a test's
+	ctx    context.Context
 	events chan string
 	rest   string
 }
@@ -53,9 +53,9 @@ func streaming(events chan string) upstream {
 }
 
 // stopWhileStreaming opens a stream, takes its first event, and stops the server.
-func stopWhileStreaming(t *testing.T, events chan string, grace time.Duration) (e *edge, stream *http.Response, stopped chan error) {
+func stopWhileStreaming(t *testing.T, events chan string, grace time.Duration) (stream *http.Response, stopped chan error) {
 	t.Helper()
-	e = start(t, options{upstream: streaming(events), grace: grace})
+	e := start(t, options{upstream: streaming(events), grace: grace})
 	stream, err := client.Do(newRequest(t, e, `{"model":"m","stream":true}`))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = stream.Body.Close() })
@@ -72,13 +72,13 @@ func stopWhileStreaming(t *testing.T, events chan string, grace time.Duration) (
 		}
 		return err != nil
 	}, 2*time.Second, 10*time.Millisecond, "new connections are refused")
-	return e, stream, stopped
+	return stream, stopped
 }
 
 func TestStreamsFinishWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	events := make(chan string, 10)
-	_, stream, stopped := stopWhileStreaming(t, events, 5*time.Second)
+	stream, stopped := stopWhileStreaming(t, events, 5*time.Second)
 	events <- "data: 2\n\n"
 	events <- "data: [DONE]\n\n"
 	close(events)
@@ -95,7 +95,7 @@ func TestStreamsFinishWhenTheServerStops(t *testing.T) {
 
 func TestWhatIsLeftAfterTheGraceIsToldWhy(t *testing.T) {
 	t.Parallel()
-	_, stream, stopped := stopWhileStreaming(t, make(chan string, 1), 300*time.Millisecond)
+	stream, stopped := stopWhileStreaming(t, make(chan string, 1), 300*time.Millisecond)
 	text, err := io.ReadAll(stream.Body)
 	require.Error(t, err, "the stream must not look whole")
 	assert.True(t, strings.HasPrefix(string(text), `data: {"error":{"message":"The server is shutting down.`), string(text))

@@ -70,7 +70,8 @@ func deactivate(t *testing.T, e *edge, id int64) {
 	t.Helper()
 	login := e.do(t, "POST", "/api/auth/login", `{"username":"alice","password":"securepassword123"}`)
 	require.Equal(t, 200, login.StatusCode)
-	token := strings.Split(strings.Split(login.body, `"access_token":"`)[1], `"`)[0]
+	_, token, _ := strings.Cut(login.body, `"access_token":"`)
+	token, _, _ = strings.Cut(token, `"`)
 	a := e.do(t, "PATCH", "/api/users/"+itoa(id), `{"is_active":false}`, "Authorization", "Bearer "+token)
 	require.Equal(t, 200, a.StatusCode, a.body)
 }
@@ -80,8 +81,12 @@ func TestEveryWayToPresentACredential(t *testing.T) {
 	e := start(t, options{})
 	alice, _ := e.register(t, "alice")
 	for _, header := range [][]string{
-		{"Authorization", "Bearer " + accessKey}, {"Authorization", "bEARER " + accessKey}, {"X-Access-Key", accessKey},
-		{"x-api-key", accessKey}, {"Authorization", alice}, {"X-Access-Key", strings.TrimPrefix(alice, "Bearer ")},
+		{"Authorization", "Bearer " + accessKey},
+		{"Authorization", "bEARER " + accessKey},
+		{"X-Access-Key", accessKey},
+		{"x-api-key", accessKey},
+		{"Authorization", alice},
+		{"X-Access-Key", strings.TrimPrefix(alice, "Bearer ")},
 		{"Authorization", "Basic YTpi", "X-Access-Key", accessKey},
 	} {
 		assert.Equal(t, 200, e.do(t, "POST", "/v1/chat/completions", chat, header...).StatusCode, header)

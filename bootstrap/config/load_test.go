@@ -43,7 +43,8 @@ func mistakes(t *testing.T, text string, pairs ...string) []string {
 		return nil
 	}
 	require.Equal(t, config.Config{}, c, "a wrong configuration is not returned")
-	require.IsType(t, config.Mistakes{}, err)
+	var mistakes config.Mistakes
+	require.ErrorAs(t, err, &mistakes)
 	return strings.Split(err.Error(), "\n")
 }
 
@@ -218,7 +219,8 @@ func TestAFileOfThePythonProgramLoads(t *testing.T) {
 		Windows: config.Windows{FiveHours: 1000, Day: 5000, Week: 20000},
 	}, c.Providers[0].Keys[0])
 	require.Equal(t, []config.Mapping{
-		{Pattern: "gpt-*", Provider: "openrouter"}, {Pattern: "claude-*", Provider: "anthropic"},
+		{Pattern: "gpt-*", Provider: "openrouter"},
+		{Pattern: "claude-*", Provider: "anthropic"},
 		{Pattern: "llama-*", Provider: "nvidia"},
 	}, c.Routing.ProviderMapping)
 	require.Empty(t, c.Routing.PayloadTransformation.Rules)

@@ -99,7 +99,8 @@ func TestWithModelChangesNothingElse(t *testing.T) {
 	require.Equal(t, "fast", e.Model)
 
 	out := e.WithModel(body, `open"ai/gpt`)
-	assert.Equal(t, "{ \"x\":1.50e+1,\t\"model\" : \"open\\\"ai/gpt\" ,\"model_\":\"\\u00e9é\"}\n", string(out))
+	const want = "{ \"x\":1.50e+1,\t\"model\" : \"open\\\"ai/gpt\" ,\"model_\":\"\\u00e9é\"}\n"
+	assert.Equal(t, want, string(out), "to the byte")
 	assert.Same(t, &body[0], &e.WithModel(body, "fast")[0], "the same model costs no copy")
 }
 
