@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +29,7 @@ func newServeCommand(inject Injectors) *cobra.Command {
 				printWarnings(c.ErrOrStderr(), cfg, warnings)
 				return err
 			}
+			signal.Ignore(syscall.SIGPIPE) // a server outlives whoever reads its log
 			logs := newLogQueue(os.Stderr)
 			defer logs.close()
 			p := &Process{ConfigPath: path, Config: cfg, Log: newLogger(cfg.Server, logs)}

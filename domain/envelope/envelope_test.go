@@ -100,7 +100,7 @@ func TestWithModelChangesNothingElse(t *testing.T) {
 
 	out := e.WithModel(body, `open"ai/gpt`)
 	const want = "{ \"x\":1.50e+1,\t\"model\" : \"open\\\"ai/gpt\" ,\"model_\":\"\\u00e9é\"}\n"
-	assert.Equal(t, want, string(out), "to the byte")
+	assert.Equal(t, want, string(out)) //nolint:testifylint // each byte counts, and not only what it means
 	assert.Same(t, &body[0], &e.WithModel(body, "fast")[0], "the same model costs no copy")
 }
 
