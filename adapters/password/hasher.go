@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
@@ -108,14 +109,17 @@ func (h *Hasher) enter(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// leave gives the place back. The last one to leave has the memory collected: the collector would set its next goal by
-// what a hash took, and let the heap grow to several times that.
+// leave gives the place back. What a hash took is collected at once, which costs a small part of the hash: the collector
+// would set its next goal by it, and let the heap grow to several times as much. The last one to leave gives the memory
+// back to the system.
 func (h *Hasher) leave() {
 	<-h.running
 	<-h.admitted
 	if len(h.admitted) == 0 {
-		runtime.GC()
+		debug.FreeOSMemory()
+		return
 	}
+	runtime.GC()
 }
 
 func (p params) digest(password account.Password, salt []byte, length int) []byte {
