@@ -52,8 +52,12 @@ const leastSecret = 32
 // keep returns the secret in the file, which it makes if it is not there. Of several processes that make it at once, one
 // wins, and all return the same.
 func keep(path string) (secret string, made bool, err error) {
-	if secret, err = read(path); !errors.Is(err, fs.ErrNotExist) {
-		return secret, false, err
+	secret, err = read(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", false, fmt.Errorf("a secret can't be read (server.data_dir): %w", err)
+	}
+	if err == nil {
+		return secret, false, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", false, fmt.Errorf("the data folder can't be made (server.data_dir): %w", err)

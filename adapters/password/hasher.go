@@ -113,13 +113,13 @@ func (h *Hasher) enter(ctx context.Context) (release func(), err error) {
 // would set its next goal by it, and let the heap grow to several times as much. The last one to leave gives the memory
 // back to the system.
 func (h *Hasher) leave() {
+	if len(h.admitted) == 1 {
+		debug.FreeOSMemory()
+	} else {
+		runtime.GC() // before the next one begins
+	}
 	<-h.running
 	<-h.admitted
-	if len(h.admitted) == 0 {
-		debug.FreeOSMemory()
-		return
-	}
-	runtime.GC()
 }
 
 func (p params) digest(password account.Password, salt []byte, length int) []byte {

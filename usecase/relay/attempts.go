@@ -93,7 +93,11 @@ func settle(reply ports.Reply) (*Answer, error) {
 	mediaType, _, _ := strings.Cut(reply.Header.Get("Content-Type"), ";")
 	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
 	a.Events = mediaType == "text/event-stream" && reply.Status < 300 && reply.Header.Get("Content-Encoding") == ""
-	if a.Events || reply.Length > wholeLimit || reply.Length < 0 && mediaType != "application/json" {
+	if a.Events {
+		a.Length = -1 // an event may have to be added
+		return a, nil
+	}
+	if reply.Length > wholeLimit || reply.Length < 0 && mediaType != "application/json" {
 		return a, nil
 	}
 
