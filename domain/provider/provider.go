@@ -2,6 +2,7 @@
 package provider
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,19 @@ func NewSecret(s string) Secret { return Secret{s} }
 
 // Reveal returns the key itself, for the request that carries it to its provider.
 func (s Secret) Reveal() string { return s.s }
+
+// Mask returns text with the key cut to its first and last four characters: a provider may quote a key that it refuses.
+func (s Secret) Mask(text []byte) []byte {
+	if s.s == "" || !bytes.Contains(text, []byte(s.s)) {
+		return text
+	}
+	const shown, enough = 4, 16
+	masked := "[key]"
+	if len(s.s) >= enough {
+		masked = s.s[:shown] + "…" + s.s[len(s.s)-shown:]
+	}
+	return bytes.ReplaceAll(text, []byte(s.s), []byte(masked))
+}
 
 // IsZero reports whether there is no key, as with a local model server.
 func (s Secret) IsZero() bool { return s.s == "" }

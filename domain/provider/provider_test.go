@@ -123,3 +123,16 @@ func TestDialectsHaveNames(t *testing.T) {
 	assert.Equal(t, "echo", provider.Echo.String())
 	assert.Equal(t, "unknown", provider.Dialect(99).String())
 }
+
+func TestAKeyThatIsQuotedIsMasked(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, key, text, want string }{
+		{"a long key", "sk-canary-0123456789", `{"error":"bad key sk-canary-0123456789, sk-canary-0123456789"}`, `{"error":"bad key sk-c…6789, sk-c…6789"}`},
+		{"a short key", "sk-short", "sk-short", "[key]"},
+		{"another text", "sk-canary-0123456789", "nothing", "nothing"},
+		{"no key", "", "text", "text"},
+	}
+	for _, tt := range tests {
+		assert.Equal(t, tt.want, string(provider.NewSecret(tt.key).Mask([]byte(tt.text))), tt.name)
+	}
+}

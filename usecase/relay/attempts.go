@@ -81,6 +81,10 @@ func (t attempts) try(ctx context.Context, c routing.Candidate) (*Answer, exchan
 	case exchange.Final, exchange.TryNext:
 	}
 	answer, err := settle(reply)
+	if err == nil && answer.Status >= 400 && answer.Body == nil {
+		answer.Whole = c.Provider.Key.Mask(answer.Whole)
+		answer.Length = int64(len(answer.Whole))
+	}
 	return answer, verdict, err
 }
 

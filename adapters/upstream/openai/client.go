@@ -157,10 +157,12 @@ func explain(ctx context.Context, err error) error {
 		return ports.ErrUpstreamSlow.Because(err)
 	}
 	if isUnreadable(err) {
-		return ports.ErrBadAnswer.Because(err)
+		return ports.ErrBadAnswer.Because(errUnreadable) // the transport's error quotes the answer
 	}
 	return ports.ErrUnreachable.Because(err)
 }
+
+var errUnreadable = errors.New("the head of the answer is not HTTP/1.1, or too large")
 
 // isUnreadable reports whether an answer came that the transport can't read. It has no type for that, and calls the
 // connection broken in either case.
