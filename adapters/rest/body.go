@@ -28,6 +28,9 @@ func requireJSON(c *fiber.Ctx) error {
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return errContentType
 	}
+	if string(c.Request().Header.ContentType()) == fiber.MIMEApplicationJSON { // what nearly every client sends
+		return nil
+	}
 	mediaType, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || mediaType != fiber.MIMEApplicationJSON {
 		return errContentType

@@ -36,8 +36,8 @@ func newWatcher() *watcher { return &watcher{watched: map[*watch]struct{}{}} }
 // descriptor may then mean another socket: when it returns, gone is not running and will not be called. gone must not
 // block, and not call stop.
 func (w *watcher) watch(conn net.Conn, gone func()) (stop func()) {
-	fd, ok := descriptor(conn)
-	if !ok {
+	fd := descriptor(conn)
+	if fd < 0 {
 		return func() {}
 	}
 	entry := &watch{fd: fd, gone: gone}
@@ -80,18 +80,22 @@ func (w *watcher) sweep() (more bool) {
 	return true
 }
 
-func descriptor(conn net.Conn) (int, bool) {
+// descriptor returns the number of the connection's socket, or -1 if it has none.
+func descriptor(conn net.Conn) int {
+	if c, counted := conn.(*countedConn); counted {
+		return c.fd
+	}
 	c, ok := conn.(syscall.Conn)
 	if !ok {
-		return 0, false
+		return -1
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return 0, false
+		return -1
 	}
 	fd := -1
 	if err := raw.Control(func(f uintptr) { fd = int(f) }); err != nil {
-		return 0, false
+		return -1
 	}
-	return fd, fd >= 0
+	return fd
 }

@@ -31,7 +31,7 @@ func (l *guardedListener) Accept() (net.Conn, error) {
 			l.complain("too many connections: closed a new one", nil)
 		case err == nil:
 			l.open.Add(1)
-			return &countedConn{Conn: conn, open: &l.open}, nil
+			return &countedConn{Conn: conn, open: &l.open, fd: descriptor(conn)}, nil
 		case isPassing(err):
 			l.complain("can't accept connections for now", err)
 			time.Sleep(pause)
@@ -64,6 +64,7 @@ func (l *guardedListener) complain(message string, err error) {
 type countedConn struct {
 	net.Conn
 	open   *atomic.Int64
+	fd     int // of the socket, or -1; asked for once, since asking allocates
 	closed atomic.Bool
 }
 
@@ -73,13 +74,4 @@ func (c *countedConn) Close() error {
 		c.open.Add(-1)
 	}
 	return c.Conn.Close()
-}
-
-// SyscallConn gives the hang-up watcher the socket.
-func (c *countedConn) SyscallConn() (syscall.RawConn, error) {
-	conn, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	return conn.SyscallConn()
 }

@@ -92,10 +92,10 @@ func endedBy(ctx context.Context, err error) error {
 
 // forProvider returns copies of the header fields that may cross.
 func forProvider(c *fiber.Ctx) exchange.Header {
-	var out exchange.Header
+	out := make(exchange.Header, 0, 4)
 	for name, value := range c.Request().Header.All() {
-		if exchange.MayReachProvider(string(name)) {
-			out = append(out, exchange.Field{Name: string(name), Value: string(value)})
+		if crossing := exchange.ForProvider(name); crossing != "" {
+			out = append(out, exchange.Field{Name: crossing, Value: string(value)})
 		}
 	}
 	return out

@@ -6,9 +6,7 @@ import "strings"
 // it is called, and nothing that a client sends can choose the organisation or the account that a provider's key is used
 // for.
 var (
-	toProvider = map[string]bool{
-		"Accept": true, "Content-Type": true, "Openai-Beta": true, "Anthropic-Version": true, "Anthropic-Beta": true,
-	}
+	toProvider = [...]string{"Accept", "Content-Type", "Openai-Beta", "Anthropic-Version", "Anthropic-Beta"}
 	toClient = map[string]bool{
 		"Content-Type": true, "Content-Encoding": true, "Content-Disposition": true, "Retry-After": true, "Retry-After-Ms": true,
 		"X-Should-Retry": true,
@@ -19,8 +17,16 @@ var (
 	organisation = map[string]bool{"Openai-Organization": true, "Openai-Project": true, "Anthropic-Organization-Id": true}
 )
 
-// MayReachProvider reports whether a client's field of this canonical name goes to the provider.
-func MayReachProvider(name string) bool { return toProvider[name] }
+// ForProvider returns the name under which a client's field of this canonical name goes to the provider, or nothing if it
+// stays. It keeps nothing of name.
+func ForProvider(name []byte) string {
+	for _, crossing := range toProvider {
+		if string(name) == crossing {
+			return crossing
+		}
+	}
+	return ""
+}
 
 // ForClient returns the name under which a provider's field of this canonical name goes to the client, or nothing if it
 // stays. The provider's request id is renamed, since the answer has one of its own.
