@@ -74,7 +74,7 @@ hooks: ## let git run .githooks/pre-commit before each commit
 ## Checking
 
 .PHONY: check lint verify test
-check: lint verify test ## all of the next three: what CI runs
+check: lint verify test ## lint, verify and test: what CI runs
 
 lint: $(GOLANGCI) ## golangci-lint, over every module
 	$(GOLANGCI) run ./...

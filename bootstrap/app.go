@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -42,14 +43,11 @@ func (a *App) Run(ctx context.Context, ln net.Listener) error {
 	housekeeping, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.sweep(housekeeping)
-	if a.process.ConfigPath != "" {
-		watch, err := watchConfig(housekeeping, a)
-		if err != nil {
-			a.process.Log.WarnContext(ctx, "the configuration file is not watched for changes", slog.Any("err", err))
-		} else {
-			defer watch()
-		}
+	stopWatch, err := watchConfig(housekeeping, a)
+	if err != nil {
+		return fmt.Errorf("the configuration can't be watched for changes: %w", err)
 	}
+	defer stopWatch()
 	return a.server.Serve(ctx, ln, a.process.Config.Server.ShutdownGrace)
 }
 

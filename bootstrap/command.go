@@ -73,8 +73,11 @@ func newRoot(inject Injectors) *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Version = strings.TrimPrefix(versionLine(), "monorelay ")
+	root.SetVersionTemplate("monorelay {{.Version}}\n")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (%s --help)", err, c.CommandPath())}
+	})
 	root.AddCommand(
 		newServeCommand(inject), newDemoCommand(inject), newCheckCommand(), newMigrateCommand(), newUserCommand(inject),
 		newVersionCommand(),

@@ -1,12 +1,15 @@
 package bootstrap
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"monorelay/adapters/sqlstore"
 	"monorelay/bootstrap/config"
@@ -32,6 +35,9 @@ func newMigrateCommand() *cobra.Command {
 		}},
 		{"status", "Show which migrations were applied", printStatus},
 		{"down", "Take the last migration back, with its data", func(ctx context.Context, c *cobra.Command, db *sqlstore.DB) error {
+			if err := confirmDown(c); err != nil {
+				return err
+			}
 			if err := db.Down(ctx); err != nil {
 				return err
 			}
@@ -56,6 +62,19 @@ func newMigrateCommand() *cobra.Command {
 		c.AddCommand(sub)
 	}
 	return c
+}
+
+// confirmDown asks a person at a terminal once more.
+func confirmDown(c *cobra.Command) error {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil
+	}
+	fmt.Fprint(c.ErrOrStderr(), "The last migration is taken back, with the data that only it has a place for. Type yes: ")
+	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
 }
 
 func printStatus(ctx context.Context, c *cobra.Command, db *sqlstore.DB) error {

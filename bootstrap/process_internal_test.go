@@ -48,9 +48,9 @@ func TestNeedRestartNamesWhatAReloadLeaves(t *testing.T) {
 		{"the access key's switch", func(c *config.Config) { c.Server.AccessKeyEnabled = false }, nil},
 		{"registration", func(c *config.Config) { c.Auth.Registration, c.Auth.SetupToken = "closed", "token" }, nil},
 		{"providers and routing", func(c *config.Config) { c.Providers, c.Routing.Overrides = nil, []config.Override{{}} }, nil},
-		{"the port", func(c *config.Config) { c.Server.Port = 1 }, []string{"server"}},
-		{"the tokens' life", func(c *config.Config) { c.Auth.AccessTokenTTL = time.Hour }, []string{"auth"}},
-		{"the database", func(c *config.Config) { c.Database.URL = "mysql://h/d" }, []string{"database"}},
+		{"the port", func(c *config.Config) { c.Server.Port, c.Server.LogFormat = 1, "json" }, []string{"server.log_format", "server.port"}},
+		{"the tokens' life", func(c *config.Config) { c.Auth.AccessTokenTTL = time.Hour }, []string{"auth.access_token_ttl"}},
+		{"the database", func(c *config.Config) { c.Database.URL = "mysql://h/d" }, []string{"database.url"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

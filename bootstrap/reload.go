@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"syscall"
 	"time"
 
@@ -18,20 +19,22 @@ import (
 // settle is how long a file must be left alone after a change before it is read: editors write in steps.
 const settle = 100 * time.Millisecond
 
-// watchConfig reloads the configuration when its file changes, and on SIGHUP. It watches the folder: a file that is
-// replaced takes its own watch with it. The function that it returns ends the watch.
+// watchConfig reloads the configuration when its file changes, if there is one, and on SIGHUP. It watches the folder: a
+// file that is replaced takes its own watch with it. The function that it returns ends the watch.
 func watchConfig(ctx context.Context, a *App) (stop func(), err error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	path, err := filepath.Abs(a.process.ConfigPath)
-	if err == nil {
-		err = watcher.Add(filepath.Dir(path))
-	}
-	if err != nil {
-		_ = watcher.Close()
-		return nil, err
+	path := ""
+	if a.process.ConfigPath != "" {
+		if path, err = filepath.Abs(a.process.ConfigPath); err == nil {
+			err = watcher.Add(filepath.Dir(path))
+		}
+		if err != nil {
+			_ = watcher.Close()
+			return nil, err
+		}
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -41,7 +44,7 @@ func watchConfig(ctx context.Context, a *App) (stop func(), err error) {
 		defer close(ended)
 		defer signal.Stop(hangup)
 		defer func() { _ = watcher.Close() }()
-		r := reloader{app: a, path: path, running: a.process.Config}
+		r := reloader{app: a, path: path, begun: a.process.Config}
 		r.run(ctx, watcher, hangup)
 	}()
 	return func() { cancel(); <-ended }, nil
@@ -49,10 +52,10 @@ func watchConfig(ctx context.Context, a *App) (stop func(), err error) {
 
 // reloader puts new configurations into force.
 type reloader struct {
-	app     *App
-	path    string
-	running config.Config
-	target  string // what the path means, through links
+	app    *App
+	path   string
+	begun  config.Config // what the process began with, and still runs on where a reload takes nothing over
+	target string        // what the path means, through links
 }
 
 func (r *reloader) run(ctx context.Context, watcher *fsnotify.Watcher, hangup <-chan os.Signal) {
@@ -108,29 +111,35 @@ func (r *reloader) reload() {
 	for _, w := range warnings {
 		log.Warn("configuration: " + w.String()) //nolint:sloglint // the warning is the message
 	}
-	if secrets.AccessKeyAt != "" && r.running.Server.AccessKey != "" {
+	if secrets.AccessKeyAt != "" && r.begun.Server.AccessKey != "" {
 		log.Warn("server.access_key was removed: the key in the data folder counts from now on", slog.String("file", secrets.AccessKeyAt))
 	}
-	for _, name := range needRestart(r.running, next) {
-		log.Warn("a change needs a restart", slog.String("section", name))
+	for _, name := range needRestart(r.begun, next) {
+		log.Warn("a change needs a restart", slog.String("key", name))
 	}
-	r.running = next
 	log.Info("the configuration was reloaded")
 }
 
-// needRestart names what differs between two configurations and is read at the start only.
-func needRestart(old, next config.Config) []string {
+// takenOver are the keys of server, auth and database that a reload puts into force.
+var takenOver = map[string]bool{
+	"server.access_key": true, "server.access_key_enabled": true,
+	"auth.registration": true, "auth.password_policy": true, "auth.setup_token": true,
+}
+
+// needRestart names the keys in which two configurations differ and that are read at the start only.
+func needRestart(begun, next config.Config) []string {
 	var names []string
-	// What Live takes over is made equal, and what is left that differs needs a restart.
-	next.Server.AccessKey, next.Server.AccessKeyEnabled = old.Server.AccessKey, old.Server.AccessKeyEnabled
-	next.Auth.Registration, next.Auth.PasswordPolicy, next.Auth.SetupToken = old.Auth.Registration, old.Auth.PasswordPolicy, old.Auth.SetupToken
-	for _, section := range []struct {
-		name      string
-		old, next any
-	}{{"server", old.Server, next.Server}, {"auth", old.Auth, next.Auth}, {"database", old.Database, next.Database}} {
-		if !reflect.DeepEqual(section.old, section.next) {
-			names = append(names, section.name)
+	for section, pair := range map[string][2]any{
+		"server": {begun.Server, next.Server}, "auth": {begun.Auth, next.Auth}, "database": {begun.Database, next.Database},
+	} {
+		before, after := reflect.ValueOf(pair[0]), reflect.ValueOf(pair[1])
+		for i := range before.NumField() {
+			name := section + "." + before.Type().Field(i).Tag.Get("yaml")
+			if !takenOver[name] && !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
+				names = append(names, name)
+			}
 		}
 	}
+	slices.Sort(names)
 	return names
 }

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,8 +17,7 @@ import (
 )
 
 func newServeCommand(inject Injectors) *cobra.Command {
-	var path, host string
-	var port int
+	var path, host, port string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the server", Args: noArguments,
 		Long: "Run the server. Without a configuration it starts on the embedded defaults: a SQLite database and secrets of\n" +
@@ -27,7 +27,7 @@ func newServeCommand(inject Injectors) *cobra.Command {
 			cfg, warnings, err := config.Load(path, flagsFirst(c, os.LookupEnv))
 			if err != nil {
 				printWarnings(c.ErrOrStderr(), cfg, warnings)
-				return err
+				return flagMistake(c, err)
 			}
 			signal.Ignore(syscall.SIGPIPE) // a server outlives whoever reads its log
 			logs := newLogQueue(os.Stderr)
@@ -44,7 +44,7 @@ func newServeCommand(inject Injectors) *cobra.Command {
 	}
 	addConfigFlag(c, &path)
 	c.Flags().StringVar(&host, "host", "", "the `address` to listen on (server.host)")
-	c.Flags().IntVar(&port, "port", 0, "the `port` to listen on, 0 for any free one (server.port)")
+	c.Flags().StringVar(&port, "port", "", "the `port` to listen on, 0 for any free one (server.port)")
 	return c
 }
 
@@ -59,6 +59,22 @@ func flagsFirst(c *cobra.Command, lookup func(string) (string, bool)) func(strin
 		}
 		return lookup(name)
 	}
+}
+
+// flagMistake turns a mistake that a flag made into one about the flag.
+func flagMistake(c *cobra.Command, err error) error {
+	mistakes, ok := errors.AsType[config.Mistakes](err)
+	if !ok {
+		return err
+	}
+	for _, m := range mistakes {
+		for _, flag := range []string{"host", "port"} {
+			if m.File == "" && m.Path == "server."+flag && c.Flags().Changed(flag) {
+				return usageError{fmt.Errorf("--%s: %s (%s --help)", flag, m.Problem, c.CommandPath())}
+			}
+		}
+	}
+	return err
 }
 
 func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) error {
@@ -87,12 +103,18 @@ func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) err
 func greet(out io.Writer, p *Process) {
 	base := baseURL(p)
 	root := strings.TrimSuffix(base, "/v1")
-	key := "$MONORELAY_ACCESS_KEY"
-	fmt.Fprintf(out, "MonoRelay listens on %s\n", root)
+	key, model := "", "gpt-4o"
+	if aliases := p.Config.Routing.Aliases; len(aliases) > 0 {
+		model = aliases[0].Name
+	}
+	fmt.Fprintf(out, "MonoRelay listens on http://%s\n", p.Address)
+	if p.Config.Server.PublicHost != "" {
+		fmt.Fprintf(out, "and is reached at %s (server.public_host)\n", root)
+	}
 	switch s := p.Secrets; {
 	case !p.Config.Server.AccessKeyEnabled:
 		key = "$TOKEN"
-		fmt.Fprintf(out, "The access key is switched off: POST %s/api/auth/login gives a token.\n", root)
+		fmt.Fprintf(out, "The access key is switched off: TOKEN=... is the access_token of POST %s/api/auth/login here.\n", root)
 	case s.AccessKeyNew:
 		key = s.AccessKey
 		fmt.Fprintf(out, "Access key: %s\n(made just now, kept in %s, and not shown again)\n", s.AccessKey, s.AccessKeyAt)
@@ -100,7 +122,8 @@ func greet(out io.Writer, p *Process) {
 		key = "$(cat " + s.AccessKeyAt + ")"
 		fmt.Fprintf(out, "The access key is in %s.\n", s.AccessKeyAt)
 	default:
-		fmt.Fprintln(out, "The access key is the configuration's (server.access_key).")
+		key = "$KEY"
+		fmt.Fprintln(out, "The access key is the configuration's: KEY=... is server.access_key here.")
 	}
-	fmt.Fprintf(out, "Try it:\n\n  curl %s/chat/completions -H \"Authorization: Bearer %s\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\": \"gpt-4o\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", base, key)
+	fmt.Fprintf(out, "Try it:\n\n  curl %s/chat/completions -H \"Authorization: Bearer %s\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", base, key, model)
 }

@@ -147,7 +147,7 @@ func unused(c config.Config) []string {
 			continue
 		}
 		say(p.Type == config.TypeAnthropic, "providers.%s: a provider of type anthropic", p.Name)
-		say(len(enabledKeys(p)) > 1, "providers.%s.keys: all but the first enabled key", p.Name)
+		say(len(enabledKeys(p)) > 1, "providers.%s.keys: what follows the first enabled key", p.Name)
 		say(len(p.Params) > 0, "providers.%s.params", p.Name)
 		say(p.SystemPrompt != "", "providers.%s.system_prompt", p.Name)
 	}
@@ -160,6 +160,6 @@ func unused(c config.Config) []string {
 	say(len(c.ToolCalling.UnsupportedModels) > 0, "tool_calling.unsupported_models")
 	say(c.Logging.Bodies, "logging.bodies")
 	say(c.Redis.URL.Reveal() != "", "redis.url")
-	say(c.Auth.Registration == "invite", "auth.registration: invite (registration is closed for all but the first account); an invitation")
+	say(c.Auth.Registration == "invite", "auth.registration: invite counts as closed, an invitation")
 	return out
 }

@@ -58,6 +58,11 @@ func (u *userCommand) run(c *cobra.Command, f func(context.Context, *Operator) e
 	if err != nil {
 		return err
 	}
+	if path, isFile := strings.CutPrefix(cfg.DatabaseURL(), "sqlite://"); isFile && c.Name() != "create" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("there is no database at %s: run this in the server's folder, or with the server's --config", path)
+		}
+	}
 	logs := newLogQueue(os.Stderr)
 	defer logs.close()
 	cfg.Server.LogLevel = max(cfg.Server.LogLevel, 4) // slog's warnings and worse: the command says the rest itself

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // version and commit are set by the linker (-X monorelay/bootstrap.version=…).
@@ -35,5 +36,8 @@ func Version() (string, string) {
 
 func versionLine() string {
 	v, c := Version()
+	if strings.HasPrefix(c, v) { // a build between two versions
+		return "monorelay " + v + " (" + runtime.Version() + ")"
+	}
 	return "monorelay " + v + " (commit " + c + ", " + runtime.Version() + ")"
 }

@@ -164,9 +164,25 @@ func (e *Edge) share(c *fiber.Ctx) (answered bool) {
 		return false
 	}
 	h.Set(fiber.HeaderAccessControlAllowMethods, "GET, HEAD, POST, PUT, PATCH, DELETE")
-	h.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, X-Access-Key, X-Api-Key, X-Request-Id, X-Setup-Token, Anthropic-Version, Anthropic-Beta, Openai-Beta")
+	// Official clients send dozens of fields of their own; what may go on is decided elsewhere, for every client alike.
+	if asked := c.Get(fiber.HeaderAccessControlRequestHeaders); isFieldList(asked) {
+		h.Set(fiber.HeaderAccessControlAllowHeaders, asked)
+	}
 	h.Set(fiber.HeaderAccessControlMaxAge, "600")
 	return true
+}
+
+// isFieldList reports whether s is a list of field names of a sane length.
+func isFieldList(s string) bool {
+	const longest = 4 << 10
+	for i := range len(s) {
+		switch b := s[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '-', b == '_', b == ',', b == ' ':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= longest
 }
 
 // finish writes the request's line. A client's mistake is no error of the server's.

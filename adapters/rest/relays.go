@@ -62,6 +62,7 @@ func (h *Relays) post(endpoint exchange.Endpoint) func(*fiber.Ctx, credential.Pr
 			Endpoint: endpoint, Header: forProvider(c), Body: body, ErrorEvent: errorEvent(v.id), Trace: v.trace,
 		})
 		if err != nil {
+			tellRoute(c, v.trace)
 			return endedBy(ctx, err)
 		}
 		h.write(c, v, answer, end)
@@ -113,9 +114,7 @@ func (h *Relays) write(c *fiber.Ctx, v *visit, answer *relay.Answer, end func())
 		response.Header.Set(fiber.HeaderRetryAfter, retryAfter(0))
 	}
 	if answer.Routed {
-		response.Header.Set("X-MonoRelay-Provider", headerText(v.trace.Provider))
-		response.Header.Set("X-MonoRelay-Model", headerText(v.trace.UpstreamModel))
-		response.Header.Set("X-MonoRelay-Attempts", strconv.Itoa(v.trace.Attempts))
+		tellRoute(c, v.trace)
 	}
 	if answer.Body == nil {
 		response.SetBodyRaw(answer.Whole)
@@ -127,6 +126,17 @@ func (h *Relays) write(c *fiber.Ctx, v *visit, answer *relay.Answer, end func())
 	v.left = true
 	response.ImmediateHeaderFlush = true
 	c.Context().SetBodyStream(&departure{ReadCloser: answer.Body, conn: c.Context().Conn(), visit: v, edge: h.edge, end: end}, int(answer.Length))
+}
+
+// tellRoute names who was asked last, if anybody was.
+func tellRoute(c *fiber.Ctx, t *relay.Trace) {
+	if t.Attempts == 0 {
+		return
+	}
+	h := &c.Response().Header
+	h.Set("X-MonoRelay-Provider", headerText(t.Provider))
+	h.Set("X-MonoRelay-Model", headerText(t.UpstreamModel))
+	h.Set("X-MonoRelay-Attempts", strconv.Itoa(t.Attempts))
 }
 
 // headerText makes a name fit for a header field.
@@ -219,5 +229,5 @@ func (h *Relays) getModel(c *fiber.Ctx, _ credential.Principal) error {
 			return c.JSON(newModelBody(m))
 		}
 	}
-	return routing.ErrNoModel
+	return routing.ErrNoModel.Saying("This model is not in the list of /v1/models. A provider may take it all the same.")
 }

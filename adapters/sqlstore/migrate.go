@@ -31,7 +31,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 			results = partial.Applied
 		}
 		for _, r := range results {
-			db.logger.InfoContext(ctx, "migration applied", "version", r.Source.Version, "name", path.Base(r.Source.Path), "duration", r.Duration)
+			db.logger.InfoContext(ctx, "migration applied", "version", r.Source.Version, "name", path.Base(r.Source.Path), "ms", float64(r.Duration.Microseconds())/1000)
 		}
 		return err
 	})

@@ -130,7 +130,7 @@ func awaitAnswer(ctx context.Context, cfg Config, pool *sql.DB, address string) 
 		case waiting.Err() != nil:
 			return fmt.Errorf("database at %s does not answer: %w", address, err)
 		}
-		cfg.Logger.WarnContext(ctx, "database does not answer yet", "address", address, "retry_in", pause, "error", err)
+		cfg.Logger.WarnContext(ctx, "database does not answer yet", "address", address, "retry_ms", pause.Milliseconds(), "err", err)
 		sleep(waiting, pause)
 	}
 }

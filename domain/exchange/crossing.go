@@ -7,7 +7,7 @@ import "strings"
 // for.
 var (
 	toProvider = [...]string{"Accept", "Content-Type", "Openai-Beta", "Anthropic-Version", "Anthropic-Beta"}
-	toClient = map[string]bool{
+	toClient   = map[string]bool{
 		"Content-Type": true, "Content-Encoding": true, "Content-Disposition": true, "Retry-After": true, "Retry-After-Ms": true,
 		"X-Should-Retry": true,
 	}

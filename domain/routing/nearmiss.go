@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// unknown returns ErrNoModel with the names that are nearest to model, so that a slip of the finger is seen.
-func (t *Table) unknown(model string) error {
+// unknown returns ErrNoModel with a sentence that says why, and the names that are nearest to model, so that a slip of the
+// finger is seen.
+func (t *Table) unknown(model, why string) error {
 	var near []string
 	away := map[string]int{}
 	for _, name := range t.known() {
@@ -18,10 +19,10 @@ func (t *Table) unknown(model string) error {
 		}
 	}
 	if len(near) == 0 {
-		return ErrNoModel
+		return ErrNoModel.Saying(why)
 	}
 	slices.SortFunc(near, func(a, b string) int { return cmp.Or(away[a]-away[b], strings.Compare(a, b)) })
-	return ErrNoModel.Saying("No provider serves this model. Near to it: " + strings.Join(near[:min(3, len(near))], ", ") + ".")
+	return ErrNoModel.Saying(why + " Near to it: " + strings.Join(near[:min(3, len(near))], ", ") + ".")
 }
 
 // known returns every name that a client could use and that the configuration spells out.

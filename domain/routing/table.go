@@ -2,6 +2,7 @@
 package routing
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -71,7 +72,7 @@ func (t *Table) Resolve(model string) ([]Candidate, error) {
 	var out []Candidate
 	name, at, chosen := cutLast(model, "@")
 	if chosen && t.providers[strings.ToLower(at)] == nil {
-		return nil, t.unknown(model)
+		return nil, t.unknown(model, fmt.Sprintf("There is no provider %q, or it is disabled.", at))
 	}
 	for _, target := range t.expand(name) {
 		if chosen {
@@ -101,7 +102,7 @@ func (t *Table) Resolve(model string) ([]Candidate, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, t.unknown(model)
+		return nil, t.unknown(model, ErrNoModel.Detail)
 	}
 	return out, nil
 }

@@ -11,7 +11,7 @@ import (
 // Errors of a token. All but an expired one are the same to the outside.
 var (
 	ErrExpired = fault.New(fault.Unauthenticated, "token_expired", "The token has expired. Log in again at /api/auth/login.")
-	ErrInvalid = fault.New(fault.Unauthenticated, "invalid_token", "The token is not valid, or no longer. Log in again at /api/auth/login.")
+	ErrInvalid = fault.New(fault.Unauthenticated, "invalid_token", "The token is not valid, or no longer is. Log in again at /api/auth/login.")
 )
 
 // Claims is what an access token says about the one who carries it.

@@ -146,12 +146,12 @@ type errorAnswer struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
 		Param   *string `json:"param"`
-		Code    *string `json:"code"`
+		Code    string  `json:"code"`
 	} `json:"error"`
 }
 
-func failure(text string) errorAnswer {
+func failure(code, text string) errorAnswer {
 	var a errorAnswer
-	a.Error.Message, a.Error.Type = text, "invalid_request_error"
+	a.Error.Message, a.Error.Type, a.Error.Code = text, "invalid_request_error", code
 	return a
 }

@@ -38,11 +38,11 @@ func (p *Provider) Call(ctx context.Context, call ports.Call) (ports.Reply, erro
 	}
 	var q question
 	if err := json.Unmarshal(call.Body, &q); err != nil {
-		return p.json(400, failure("The echo provider can't read the request: a message has another form than it knows.")), nil
+		return p.json(400, failure("unreadable_message", "The echo provider can't read the request: a message has another form than it knows.")), nil
 	}
 	text := q.lastWords()
 	if text == "" {
-		return p.json(400, failure("There is nothing to echo: no message has a text.")), nil
+		return p.json(400, failure("nothing_to_echo", "There is nothing to echo: no message has a text.")), nil
 	}
 	id, created := "chatcmpl-"+p.newID(), p.now().Unix()
 	if !q.Stream {
