@@ -56,6 +56,8 @@ var only = map[string][]string{
 	"monorelay/adapters/password":    {"bootstrap", "."},
 	"monorelay/adapters/system":      {"bootstrap", "."},
 	"monorelay/adapters/sqlstore":    {"bootstrap", "."},
+
+	"monorelay/adapters/upstream/http1": {"adapters/upstream/openai"},
 }
 
 // not lists, for each of the inner rings, what of the standard library it has no business with.

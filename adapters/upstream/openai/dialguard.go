@@ -9,10 +9,6 @@ import (
 	"syscall"
 )
 
-// dialGuard looks at an address after its name was resolved and before it is connected to, so that no name can change its
-// meaning in between.
-type dialGuard func(ctx context.Context, network, address string, c syscall.RawConn) error
-
 // metadata are the addresses under which clouds give out credentials. No provider of models is there.
 var metadata = prefixes("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32")
 
@@ -49,6 +45,9 @@ func in(list []netip.Prefix, a netip.Addr) bool {
 	}
 	return false
 }
+
+// refuseMetadata and refusePrivate look at an address after its name was resolved and before it is connected to, so that
+// no name can change its meaning in between.
 
 func refuseMetadata(_ context.Context, _, address string, _ syscall.RawConn) error {
 	return refuse(metadata, address)
