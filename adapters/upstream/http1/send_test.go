@@ -188,13 +188,13 @@ func TestAConnectionIsNotUsedAgainWhileItsRequestIsBeingWritten(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32
 	left := make(chan struct{})
-	t.Cleanup(func() { close(left) })
 	url := serveTCP(t, func(c net.Conn) {
 		connections.Add(1)
 		_, _ = c.Read(make([]byte, 1))
 		_, _ = io.WriteString(c, fixture.JSON(413, "{}"))
 		<-left
 	})
+	t.Cleanup(func() { close(left) })
 	client := newClient(t, nil)
 	for range 3 {
 		reply, err := client.Do(t.Context(), post(url, make([]byte, 20<<20)))
