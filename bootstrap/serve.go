@@ -103,7 +103,8 @@ func serve(ctx context.Context, p *Process, inject Injectors, out io.Writer) err
 func greet(out io.Writer, p *Process) {
 	base := baseURL(p)
 	root := strings.TrimSuffix(base, "/v1")
-	key, model := "", "gpt-4o"
+	var key string
+	model := "gpt-4o"
 	if aliases := p.Config.Routing.Aliases; len(aliases) > 0 {
 		model = aliases[0].Name
 	}

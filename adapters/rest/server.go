@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,22 +129,13 @@ var methods = []string{
 // knownMethods answers every other method here: Fiber has no route table for most, and answers in words of its own.
 func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if !isKnown(ctx.Method()) {
+		if !slices.Contains(methods, string(ctx.Method())) {
 			s.refuse(ctx, errMethod)
 			ctx.Response.Header.Set(fiber.HeaderAllow, strings.Join(methods, ", "))
 			return
 		}
 		next(ctx)
 	}
-}
-
-func isKnown(method []byte) bool {
-	for _, m := range methods {
-		if string(method) == m {
-			return true
-		}
-	}
-	return false
 }
 
 // refuse answers a request that never reaches a handler.
