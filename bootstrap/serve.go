@@ -115,7 +115,7 @@ func greet(out io.Writer, p *Process) {
 	switch s := p.Secrets; {
 	case !p.Config.Server.AccessKeyEnabled:
 		key = "$TOKEN"
-		fmt.Fprintf(out, "The access key is switched off: TOKEN=... is the access_token of POST %s/api/auth/login here.\n", root)
+		fmt.Fprintf(out, "The access key is switched off. Below, TOKEN stands for the access_token of POST %s/api/auth/login.\n", root)
 	case s.AccessKeyNew:
 		key = s.AccessKey
 		fmt.Fprintf(out, "Access key: %s\n(made just now, kept in %s, and not shown again)\n", s.AccessKey, s.AccessKeyAt)
@@ -124,7 +124,7 @@ func greet(out io.Writer, p *Process) {
 		fmt.Fprintf(out, "The access key is in %s.\n", s.AccessKeyAt)
 	default:
 		key = "$KEY"
-		fmt.Fprintln(out, "The access key is the configuration's: KEY=... is server.access_key here.")
+		fmt.Fprintln(out, "The access key is the configuration's. Below, KEY stands for it (server.access_key).")
 	}
 	fmt.Fprintf(out, "Try it:\n\n  curl %s/chat/completions -H \"Authorization: Bearer %s\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n\n", base, key, model)
 }
