@@ -140,6 +140,9 @@ func writeFault(c *fiber.Ctx, f *fault.Error, requestID string) {
 	switch status {
 	case fiber.StatusRequestEntityTooLarge, fiber.StatusRequestTimeout, statusClientGone:
 		c.Context().SetConnectionClose() // the rest of the request is still on its way, or nobody is there
+		if conn, ok := c.Context().Conn().(*countedConn); ok && status == fiber.StatusRequestEntityTooLarge {
+			conn.refused.Store(true)
+		}
 	}
 	c.Response().SetBodyRaw(encodeFault(f, requestID))
 }

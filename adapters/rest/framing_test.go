@@ -166,3 +166,26 @@ func TestBodiesUnderAPI(t *testing.T) {
 		})
 	}
 }
+
+// A client that sends all of its body before it listens must still read why it was refused.
+func TestATooLargeBodyIsToldSo(t *testing.T) {
+	t.Parallel()
+	e := start(t, options{})
+	for path, size := range map[string]int{"/v1/chat/completions": 5 << 20, "/api/auth/login": 3 << 20} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url+path, strings.NewReader(strings.Repeat(" ", size)))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+accessKey)
+		request.Header.Set("Content-Type", "application/json")
+		var text bytes.Buffer
+		conn, err := net.Dial("tcp", e.address)
+		require.NoError(t, err)
+		require.NoError(t, request.Write(conn), "the server must hear the client out")
+		response, err := http.ReadResponse(bufio.NewReader(conn), request)
+		require.NoError(t, err)
+		_, err = text.ReadFrom(response.Body)
+		require.NoError(t, err)
+		assert.Equal(t, 413, response.StatusCode)
+		assert.Contains(t, text.String(), "request_too_large")
+		_, _ = response.Body.Close(), conn.Close()
+	}
+}

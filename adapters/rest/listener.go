@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -63,14 +64,26 @@ func (l *guardedListener) complain(message string, err error) {
 // countedConn gives its place back once, when it is closed.
 type countedConn struct {
 	net.Conn
-	open   *atomic.Int64
-	fd     int // of the socket, or -1; asked for once, since asking allocates
-	closed atomic.Bool
+	open    *atomic.Int64
+	fd      int // of the socket, or -1; asked for once, since asking allocates
+	closed  atomic.Bool
+	refused atomic.Bool // whether the client may still be sending what was refused
 }
 
-// Close closes the connection.
+// Bounds of what is read of a request that was refused, so that its client comes to read why.
+const (
+	lingerTime = 2 * time.Second
+	lingerSize = 64 << 20 // bytes
+)
+
+// Close closes the connection. While a client is still sending, a plain close would reset the connection, and take the
+// answer from it: so its sending is heard out, within bounds.
 func (c *countedConn) Close() error {
 	if c.closed.CompareAndSwap(false, true) {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok && c.refused.Load() && tcp.CloseWrite() == nil {
+			_ = tcp.SetReadDeadline(time.Now().Add(lingerTime))
+			_, _ = io.CopyN(io.Discard, tcp, lingerSize)
+		}
 		c.open.Add(-1)
 	}
 	return c.Conn.Close()
