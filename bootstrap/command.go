@@ -115,7 +115,7 @@ func newCheckCommand() *cobra.Command {
 		Use: "check", Short: "Check a configuration, and print every mistake in it", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			path = findConfig(path)
-			cfg, warnings, err := config.Load(path, os.LookupEnv)
+			cfg, warnings, err := config.Load(path, os.LookupEnv, os.Environ()...)
 			printWarnings(c.ErrOrStderr(), cfg, warnings)
 			if err != nil {
 				return err

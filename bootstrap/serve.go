@@ -24,7 +24,7 @@ func newServeCommand(inject Injectors) *cobra.Command {
 			"its own under ./data, and the built-in echo provider for every model.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			path = findConfig(path)
-			cfg, warnings, err := config.Load(path, flagsFirst(c, os.LookupEnv))
+			cfg, warnings, err := config.Load(path, flagsFirst(c, os.LookupEnv), os.Environ()...)
 			if err != nil {
 				printWarnings(c.ErrOrStderr(), cfg, warnings)
 				return flagMistake(c, err)

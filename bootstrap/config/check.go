@@ -45,10 +45,14 @@ func (d *decoder) normalise(c *Config) {
 func (d *decoder) check(c *Config) {
 	d.checkServer(c.Server)
 	d.checkURLs(c)
-	names := make([]string, len(c.Providers))
+	names, met := make([]string, len(c.Providers)), map[string]bool{}
 	for i, p := range c.Providers {
 		names[i] = p.Name
 		d.checkProvider(p)
+		if met[strings.ToLower(p.Name)] {
+			d.wrong(place{path: "providers"}.named(p.Name, true).path, "stands twice; the case of a provider's name makes no difference")
+		}
+		met[strings.ToLower(p.Name)] = true
 	}
 	d.checkMapping(c, names)
 	d.checkAliases(c.Routing.Aliases)
@@ -168,8 +172,8 @@ func databaseProblem(text string) string {
 	case !found:
 		return "must be a URL such as sqlite://data/monorelay.db or mysql://user:password@host:3306/monorelay"
 	case scheme == "sqlite":
-		if file, _, _ := strings.Cut(rest, "?"); file == "" || strings.ContainsAny(file, "#\x00") {
-			return "must name a file: sqlite://data/monorelay.db"
+		if rest == "" || strings.ContainsAny(rest, "?#\x00") {
+			return "must name a file and nothing else: sqlite://data/monorelay.db"
 		}
 		return ""
 	case scheme != "mysql" && scheme != "mariadb":
@@ -181,10 +185,25 @@ func databaseProblem(text string) string {
 		return "is not a well-formed URL; " + percent
 	case !isHost(u.Hostname()) || !isPort(u.Port()):
 		return "must name a host: mysql://user:password@host:3306/monorelay"
-	case len(u.Path) < len("/x") || strings.Contains(u.Path[1:], "/"):
+	case len(u.Path) < len("/x") || strings.ContainsAny(u.Path[1:], "/@"):
 		return "must name a database: mysql://user:password@host:3306/monorelay"
+	case !isTLSOnly(u.RawQuery):
+		return "may have one parameter: tls, which is true, false, skip-verify or preferred"
 	}
 	return ""
+}
+
+// isTLSOnly reports whether a query asks for nothing, or for a kind of TLS and no more.
+func isTLSOnly(query string) bool {
+	params, err := url.ParseQuery(query)
+	tls, set := params["tls"]
+	switch {
+	case err != nil:
+		return false
+	case !set:
+		return len(params) == 0
+	}
+	return len(params) == 1 && len(tls) == 1 && slices.Contains([]string{"true", "false", "skip-verify", "preferred"}, tls[0])
 }
 
 var providerName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -206,43 +225,55 @@ func (d *decoder) checkProvider(p Provider) {
 		switch {
 		case !key.Enabled:
 		case key.Key == "":
-			d.wrong(path, "must be set, or the key disabled")
+			d.wrong(path, "must be set; or set enabled: false")
 		case !sendable(key.Key.Reveal()):
 			d.wrong(path, "has a control character or a space at an end, which no request can carry")
 		}
 	}
-	local, problem := baseURL(p.BaseURL)
-	if problem != "" {
-		d.wrong(at.key("base_url").path, problem)
+	address := at.key("base_url").path
+	keyless := p.Type == TypeOpenAI && len(p.Keys) == 0 && (isLocal(p.BaseURL) || d.faulty[address])
+	if !keyless && !slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Enabled }) {
+		d.wrong(at.key("keys").path, "needs an enabled key; or set enabled: false")
 	}
-	keyless := p.Type == TypeOpenAI && local && len(p.Keys) == 0
-	if !keyless && problem == "" && !slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Enabled }) {
-		d.wrong(at.key("keys").path, "must have at least one key that is enabled, or the provider be disabled")
+	if problem := addressProblem(p.BaseURL); problem != "" {
+		d.wrong(address, problem)
 	}
 }
 
-// baseURL reports whether a provider's address names this machine or a private network, or what is
-// wrong with the address.
-func baseURL(text string) (local bool, problem string) {
+// addressProblem tells what is wrong with a provider's address.
+func addressProblem(text string) string {
 	const want = "must be an http or https URL such as https://api.openai.com/v1"
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return false, "must be set: " + strings.TrimPrefix(want, "must be ")
+		return "must be set: " + strings.TrimPrefix(want, "must be ")
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || !isHost(u.Hostname()) || !isPort(u.Port()) ||
 		strings.ContainsAny(text, " \t"):
-		return false, want
+		return want
 	case u.User != nil:
-		return false, "must not have a user or a password in it; keys belong under keys"
+		return "must not have a user or a password in it; keys belong under keys"
 	case strings.ContainsAny(text, "?#"):
-		return false, "must not have a query or a fragment"
+		return "must not have a query or a fragment"
+	}
+	return ""
+}
+
+// isLocal reports whether a provider's address, with a mistake or without, names this machine or a
+// private network.
+func isLocal(text string) bool {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true, ""
+		return true
 	}
 	ip, err := netip.ParseAddr(host)
-	return err == nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()), ""
+	return err == nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast())
 }
 
 // reserved are the headers that the relay sets itself, or that belong to one connection (RFC 9110, 7.6.1).
@@ -289,12 +320,18 @@ func (d *decoder) checkMapping(c *Config, names []string) {
 	})
 }
 
-// checkAliases refuses aliases that lead back to themselves, each circle once.
+// checkAliases refuses aliases that differ in case only, and those that lead back to themselves, each
+// circle once.
 func (d *decoder) checkAliases(aliases []Alias) {
 	at := place{path: "model_routing.aliases"}
 	byName := map[string]Alias{}
 	for _, a := range aliases {
-		byName[strings.ToLower(a.Name)] = a
+		name := strings.ToLower(a.Name)
+		if _, met := byName[name]; met {
+			d.wrong(at.named(a.Name, false).path, "stands twice; the case of an alias makes no difference")
+			continue
+		}
+		byName[name] = a
 		if len(a.Targets) == 0 || slices.Contains(a.Targets, "") {
 			d.wrong(at.named(a.Name, false).path, "must name a model, or several")
 		}

@@ -21,6 +21,8 @@ type decoder struct {
 	where map[string]source
 	// faulty are the paths that have a mistake already, so that no second one follows from it.
 	faulty map[string]bool
+	// asked are the environment variables that stand for a key.
+	asked map[string]bool
 	// overridden are the environment variables that were used, with the path each stands for.
 	overridden map[string]string
 	// ignored are the keys of the old program that were met, by shape of path.
@@ -38,7 +40,7 @@ type decoder struct {
 func newDecoder(file string, lookupEnv func(string) (string, bool)) *decoder {
 	d := &decoder{
 		file: file, lookupEnv: lookupEnv,
-		where: map[string]source{}, faulty: map[string]bool{}, overridden: map[string]string{},
+		where: map[string]source{}, faulty: map[string]bool{}, asked: map[string]bool{}, overridden: map[string]string{},
 		ignored: map[string]*ignoredKey{}, dropped: map[string]bool{},
 	}
 	d.where[""] = source{line: 1, column: 1, env: file == ""}
@@ -405,7 +407,7 @@ func (f *flaw) in(kind string) string {
 	switch {
 	case f.says != "":
 		return f.says
-	case kind == "":
+	case kind == "", kind == "text" && f.worded:
 		return "want " + f.want
 	default:
 		return "want " + f.want + ", got " + kind

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +40,7 @@ func (d *decoder) override(at place, emptyCounts bool) (string, bool) {
 		return "", false
 	}
 	name := Variable(at.path)
+	d.asked[name] = true
 	text, set := d.lookupEnv(name)
 	if !set || text == "" && !emptyCounts {
 		return "", false
@@ -49,4 +52,59 @@ func (d *decoder) override(at place, emptyCounts bool) (string, bool) {
 	d.overridden[name] = at.path
 	d.where[at.path] = source{env: true}
 	return text, true
+}
+
+// unknownVariables warns of each variable in an environment that looks like a key's and is none's.
+func (d *decoder) unknownVariables(environ []string, providers []Provider) {
+	var prefixes []string
+	for _, p := range providers {
+		prefixes = append(prefixes, Variable("providers."+p.Name+"."))
+	}
+	for _, f := range schema {
+		prefixes = append(prefixes, Variable(f.name+"."))
+	}
+	asked := slices.Sorted(maps.Keys(d.asked))
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		i := slices.IndexFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		if i < 0 || d.asked[name] {
+			continue
+		}
+		problem := "stands for no key, and so sets nothing" + advice(name, prefixes[i], asked)
+		d.warnings = append(d.warnings, Warning{Variable: name, Problem: problem})
+	}
+}
+
+// advice names the variable that was meant. The prefix that all share makes none nearer, nor do the last
+// words of a provider's variable: those of all providers end alike.
+func advice(name, prefix string, asked []string) string {
+	rest, tail := strings.TrimPrefix(name, prefix), ""
+	known := between(prefix, "", asked)
+	for i := range rest {
+		if prefix != Variable("providers.") || rest[i] != '_' {
+			continue
+		}
+		if alike := between(prefix, rest[i:], asked); len(alike) > 0 {
+			known, tail = alike, rest[i:]
+			break
+		}
+	}
+	switch near := nearest(strings.TrimSuffix(rest, tail), known); {
+	case near != "":
+		return "; did you mean " + prefix + near + tail + "?"
+	case strings.HasPrefix(prefix, Variable("providers.")):
+		return "; providers and their keys are added in the file"
+	}
+	return ""
+}
+
+// between returns what stands between a prefix and a suffix in the names that have both.
+func between(prefix, suffix string, names []string) []string {
+	var found []string
+	for _, name := range names {
+		if middle, ok := strings.CutPrefix(name, prefix); ok && strings.HasSuffix(middle, suffix) {
+			found = append(found, strings.TrimSuffix(middle, suffix))
+		}
+	}
+	return found
 }

@@ -176,3 +176,53 @@ func TestVariablesListsWhatHasAFixedPath(t *testing.T) {
 	}
 	require.Len(t, asked, len(all), "every variable that is read is listed")
 }
+
+func TestAVariableThatSetsNothingIsAWarning(t *testing.T) {
+	t.Parallel()
+	const file = "providers: {open-router: {base_url: 'https://a.test', keys: [{key: k}]}, off: {enabled: false}}\n"
+	for name, want := range map[string]string{
+		"MONORELAY_SERVER_PROT":                    "; did you mean MONORELAY_SERVER_PORT?",
+		"MONORELAY_SERVER_port":                    "; did you mean MONORELAY_SERVER_PORT?",
+		"MONORELAY_SERVER_":                        "",
+		"MONORELAY_SERVER_COLOUR":                  "",
+		"MONORELAY_MODEL_ROUTING_CASCADE_RETRIES":  "; did you mean MONORELAY_MODEL_ROUTING_CASCADE_MAX_RETRIES?",
+		"MONORELAY_KEY_SELECTION_STRATEGIE":        "; did you mean MONORELAY_KEY_SELECTION_STRATEGY?",
+		"MONORELAY_PRICES_GPT_INPUT":               "",
+		"MONORELAY_PROVIDERS_OPEN_ROUTER_BAS_URL":  "; did you mean MONORELAY_PROVIDERS_OPEN_ROUTER_BASE_URL?",
+		"MONORELAY_PROVIDERS_OPEN-ROUTER_BASE_URL": "; did you mean MONORELAY_PROVIDERS_OPEN_ROUTER_BASE_URL?",
+		"MONORELAY_PROVIDERS_OPENROUTER_BASE_URL":  "; did you mean MONORELAY_PROVIDERS_OPEN_ROUTER_BASE_URL?",
+		"MONORELAY_PROVIDERS_X_BASE_URL":           "; providers and their keys are added in the file",
+		"MONORELAY_PROVIDERS_OPEN_ROUTER_KEYS_KEY": "; providers and their keys are added in the file",
+	} {
+		_, warnings, err := config.Parse("config.yml", []byte(file), env(), name+"=hunter2")
+		require.NoError(t, err)
+		require.Equal(t, []string{name + ": stands for no key, and so sets nothing" + want}, lines(warnings))
+	}
+	_, warnings, err := config.Parse("config.yml", []byte(file), env("MONORELAY_SERVER_PORT", "1"),
+		"MONORELAY_SERVER_PORT=1", "MONORELAY_SERVER_HOST=", "MONORELAY_PROVIDERS_OPEN_ROUTER_BASE_URL=https://b.test",
+		"MONORELAY_PROVIDERS_OFF_ENABLED=false", "MONORELAY_TEST_MYSQL_DSN=x", "MONORELAY_PUBLISH=x", "MONORELAY_SUBNET=x",
+		"MONORELAY_JWT_SECRET=x", "MONORELAY_ACCESS_KEY=x", "MONORELAY_SETUP_TOKEN=x", "MONORELAY_VERSION=x", "MONORELAY_", "SERVER_PROT=1", "=C:=x",
+		"XMONORELAY_SERVER_PROT=1", "")
+	require.NoError(t, err)
+	require.Empty(t, lines(warnings), "what sets a key, or belongs to others")
+}
+
+func TestAVariableThatSetsNothingIsNamedBesideTheMistakes(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := config.Parse("config.yml", []byte("providers: {up: {keys: [{key: k, metadata: x}]}}\n"), env(),
+		"MONORELAY_SERVER_PROT=1", "MONORELAY_PROVIDERS_UP_BAS_URL=x")
+	require.EqualError(t, err,
+		"config.yml:1:13: providers.up.base_url: must be set: an http or https URL such as https://api.openai.com/v1")
+	require.Equal(t, []string{
+		"config.yml:1:34: providers.up.keys[0].metadata: has no meaning here and is ignored",
+		"MONORELAY_PROVIDERS_UP_BAS_URL: stands for no key, and so sets nothing; did you mean MONORELAY_PROVIDERS_UP_BASE_URL?",
+		"MONORELAY_SERVER_PROT: stands for no key, and so sets nothing; did you mean MONORELAY_SERVER_PORT?",
+	}, lines(warnings))
+
+	_, warnings, err = config.Load("", env(), "MONORELAY_PROVIDERS_ECHO_TIMEOUT=5")
+	require.NoError(t, err)
+	require.Len(t, warnings, 1, "the built-in provider stands in no file")
+	_, warnings, err = config.Load("testdata/full.yml", env("OPENROUTER_KEY", "k"), "MONORELAY_PROVIDERS_A_FIRST_TIMEOUT=5", "MONORELAY_USAGE_X=5")
+	require.NoError(t, err)
+	require.Len(t, warnings, 1)
+}

@@ -30,8 +30,9 @@ func FuzzParse(f *testing.F) {
 			}
 			return "", false
 		}
-		c, warnings, err := config.Parse("config.yml", text, lookupEnv)
-		again, warningsAgain, errAgain := config.Parse("config.yml", text, lookupEnv)
+		environ := []string{"MONORELAY_" + variable + "=" + value, "MONORELAY_SERVER_" + variable + "=" + canary}
+		c, warnings, err := config.Parse("config.yml", text, lookupEnv, environ...)
+		again, warningsAgain, errAgain := config.Parse("config.yml", text, lookupEnv, environ...)
 		require.Equal(t, c, again)
 		require.Equal(t, warnings, warningsAgain)
 		require.Equal(t, err, errAgain)

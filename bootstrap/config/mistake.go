@@ -11,6 +11,8 @@ import (
 type Mistake struct {
 	// File is empty for an environment variable.
 	File string
+	// Variable is an environment variable that stands for no key; empty for everything else.
+	Variable string
 	// Line and Column count from 1; zero where the file could not be read at all.
 	Line, Column int
 	// Path is the key with its parents: providers.openrouter.keys[0].weight. Empty for the file as a whole.
@@ -22,6 +24,8 @@ type Mistake struct {
 func (m Mistake) String() string {
 	var parts []string
 	switch {
+	case m.Variable != "":
+		parts = append(parts, m.Variable)
 	case m.File == "":
 		parts = append(parts, Variable(m.Path))
 	case m.Line == 0:
@@ -55,7 +59,8 @@ func before(a, b Mistake) int {
 		}
 		return -1
 	}
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path),
+		cmp.Compare(a.Variable, b.Variable))
 }
 
 // Warning is something that is accepted but should be known; its fields are those of a Mistake.

@@ -157,7 +157,7 @@ func TestMistakesSayWhereAndWhat(t *testing.T) {
 		},
 		{
 			"sizes", "server: {body_limit: 32 parsecs}\n",
-			[]string{"config.yml:1:22: server.body_limit: want a size such as 32MiB, got text"},
+			[]string{"config.yml:1:22: server.body_limit: want a size such as 32MiB"},
 		},
 		{
 			"a size that overflows", "server: {body_limit: 99999999999TiB}\n",
@@ -181,14 +181,30 @@ func TestMistakesSayWhereAndWhat(t *testing.T) {
 		},
 		{
 			"a log level that is none", "server: {log_level: loud}\n",
-			[]string{"config.yml:1:21: server.log_level: want debug, info, warn or error, got text"},
+			[]string{"config.yml:1:21: server.log_level: want debug, info, warn or error"},
+		},
+		{
+			"what is of another kind than text", "server: {log_level: [loud], body_limit: 1.5, shutdown_grace: true, trusted_proxies: [8]}\n" +
+				"providers: {e: {provider_type: echo, keys: [{expires_at: {}, rate_limit_rps: fast}]}}\n",
+			[]string{
+				"config.yml:1:21: server.log_level: want debug, info, warn or error, got a list",
+				"config.yml:1:41: server.body_limit: want a size such as 32MiB, got a number",
+				"config.yml:1:62: server.shutdown_grace: want a duration such as 30s or 24h, got true or false",
+				"config.yml:1:86: server.trusted_proxies[0]: want an address range such as 10.0.0.0/8, got a whole number",
+				"config.yml:2:58: providers.e.keys[0].expires_at: want a time such as 2030-12-31T23:59:59Z, got a mapping",
+				"config.yml:2:78: providers.e.keys[0].rate_limit_rps: want a number, got text",
+			},
+		},
+		{
+			"a duration that is none", "server: {shutdown_grace: soon}\n",
+			[]string{"config.yml:1:26: server.shutdown_grace: want a duration such as 30s or 24h"},
 		},
 		{
 			"a time and an address range that are none", "server: {trusted_proxies: [10.0.0.0/33]}\n" +
 				"providers: {e: {provider_type: echo, keys: [{expires_at: tomorrow}]}}\n",
 			[]string{
-				"config.yml:1:28: server.trusted_proxies[0]: want an address range such as 10.0.0.0/8, got text",
-				"config.yml:2:58: providers.e.keys[0].expires_at: want a time such as 2030-12-31T23:59:59Z, got text",
+				"config.yml:1:28: server.trusted_proxies[0]: want an address range such as 10.0.0.0/8",
+				"config.yml:2:58: providers.e.keys[0].expires_at: want a time such as 2030-12-31T23:59:59Z",
 			},
 		},
 		{
@@ -250,19 +266,52 @@ func TestMistakesSayWhereAndWhat(t *testing.T) {
 		},
 		{
 			"a provider without anything", "providers: {up: }\n",
-			[]string{"config.yml:1:13: providers.up.base_url: must be set: an http or https URL such as https://api.openai.com/v1"},
+			[]string{
+				"config.yml:1:13: providers.up.base_url: must be set: an http or https URL such as https://api.openai.com/v1",
+				"config.yml:1:13: providers.up.keys: needs an enabled key; or set enabled: false",
+			},
 		},
 		{
 			"a provider without a key", "providers:\n  up:\n    base_url: https://up.test/v1\n",
-			[]string{"config.yml:2:3: providers.up.keys: must have at least one key that is enabled, or the provider be disabled"},
+			[]string{"config.yml:2:3: providers.up.keys: needs an enabled key; or set enabled: false"},
 		},
 		{
 			"a provider whose keys are all disabled", "providers:\n  up:\n    base_url: https://up.test/v1\n    keys: [{key: k, enabled: false}]\n",
-			[]string{"config.yml:4:5: providers.up.keys: must have at least one key that is enabled, or the provider be disabled"},
+			[]string{"config.yml:4:5: providers.up.keys: needs an enabled key; or set enabled: false"},
+		},
+		{
+			"a provider with neither a right address nor a key", "providers:\n  up:\n    base_url: ftp://up.test\n",
+			[]string{
+				"config.yml:2:3: providers.up.keys: needs an enabled key; or set enabled: false",
+				"config.yml:3:15: providers.up.base_url: must be an http or https URL such as https://api.openai.com/v1",
+			},
+		},
+		{
+			"a provider on this machine with a wrong address needs no key",
+			"providers: {a: {base_url: 'ftp://localhost'}, b: {base_url: 'localhost:11434/v1'}, c: {base_url: 'http://10.0.0.1?x'}}\n",
+			[]string{
+				"config.yml:1:27: providers.a.base_url: must be an http or https URL such as https://api.openai.com/v1",
+				"config.yml:1:61: providers.b.base_url: must be an http or https URL such as https://api.openai.com/v1",
+				"config.yml:1:98: providers.c.base_url: must not have a query or a fragment",
+			},
+		},
+		{
+			"an address that can't be known may be of this machine", "providers: {up: {base_url: '${NOT_SET}'}}\n",
+			[]string{
+				"config.yml:1:28: providers.up.base_url: the environment variable NOT_SET is not set; set it, or write ${NOT_SET:-default}",
+			},
+		},
+		{
+			"providers and aliases that differ in case only",
+			"providers:\n  up: {provider_type: echo}\n  UP: {enabled: false}\nmodel_routing: {aliases: {a: x, b: y, A: z}}\n",
+			[]string{
+				"config.yml:3:3: providers.UP: stands twice; the case of a provider's name makes no difference",
+				"config.yml:4:42: model_routing.aliases.A: stands twice; the case of an alias makes no difference",
+			},
 		},
 		{
 			"a key without a key", "providers:\n  up:\n    base_url: https://up.test/v1\n    keys: [{label: k}]\n",
-			[]string{"config.yml:4:12: providers.up.keys[0].key: must be set, or the key disabled"},
+			[]string{"config.yml:4:12: providers.up.keys[0].key: must be set; or set enabled: false"},
 		},
 		{
 			"a key that no header can carry", "providers:\n  up:\n    base_url: https://up.test/v1\n    keys: [{key: \"abc\\n\"}]\n",
@@ -270,7 +319,7 @@ func TestMistakesSayWhereAndWhat(t *testing.T) {
 		},
 		{
 			"an anthropic provider on this machine needs a key", "providers: {up: {provider_type: anthropic, base_url: 'http://localhost:1'}}\n",
-			[]string{"config.yml:1:13: providers.up.keys: must have at least one key that is enabled, or the provider be disabled"},
+			[]string{"config.yml:1:13: providers.up.keys: needs an enabled key; or set enabled: false"},
 		},
 		{
 			"a provider's name with a space", "providers:\n  my up: {provider_type: echo}\n",
@@ -354,13 +403,16 @@ func TestAddressesAreChecked(t *testing.T) {
 		{
 			path: "database.url", text: func(v string) string { return "database: {url: '" + v + "'}\n" },
 			good: []string{
-				"sqlite://data/x.db", "sqlite:///var/x.db", "sqlite://:memory:", "sqlite://x.db?mode=ro", "mysql://u:p@db:3306/relay",
-				"mariadb://db/relay?tls=true", "mysql://u:p%23%40@[::1]:3306/relay",
+				"sqlite://data/x.db", "sqlite:///var/x.db", "sqlite://:memory:", "mysql://u:p@db:3306/relay", "mysql://db/relay?tls=false",
+				"mariadb://db/relay?tls=true", "mysql://db/relay?tls=skip-verify", "mysql://db/relay?tls=preferred", "mysql://db/relay?", "mysql://u:p%23%40@[::1]:3306/relay",
 			},
 			evil: []string{
 				"postgres://u:hunter2@db/relay", "sqlite://", "sqlite:x.db", "data/x.db", "mysql://u:hunter2@/relay", "mysql://u:hunter2@db",
 				"mysql://u:hunter2@db/", "mysql://u:hunter2@db/a/b", "mysql://u:hunter2#x@db/relay", "mysql://u:hunter2@db:port/relay",
 				"mysql://u:hunter2/x@db/relay", "mysql://u:%zzhunter2@db/relay", "u:hunter2@tcp(db)/relay", "mysql://u:hunter2@db/relay#x",
+				"sqlite://x.db?mode=hunter2", "sqlite://x.db#hunter2", "mysql://db/relay?tls=hunter2", "mysql://db/relay?tls=", "mysql://db/relay?TLS=true",
+				"mysql://db/relay?charset=hunter2", "mysql://db/relay?tls=true&x=hunter2", "mysql://db/relay?tls=true&tls=true",
+				"mysql://db/relay?tls=true;x", "mysql://db/relay?tls=%zz", "mysql://u:p@db/hunter2@x",
 			},
 		},
 		{
@@ -450,7 +502,7 @@ model_routing: {provider_mapping: {"*": up}}
 	require.False(t, c.Providers[1].Enabled)
 
 	require.Equal(t, []string{
-		"config.yml:1:43: providers.up.timeout: want a number of seconds or a duration such as 30s, got text",
+		"config.yml:1:43: providers.up.timeout: want a number of seconds or a duration such as 30s",
 	}, mistakes(t, "providers: {up: {enabled: false, timeout: soon}}"), "but not wrong")
 }
 

@@ -24,16 +24,17 @@ const (
 
 // Load returns the configuration in the file at path (empty: no file, the defaults only) under what
 // the environment sets, and what an operator should know about it. A wrong configuration is Mistakes,
-// all of them at once.
-func Load(path string, lookupEnv func(string) (string, bool)) (Config, []Warning, error) {
+// all of them at once. Of the variables in environ, as os.Environ lists them, those that look like a
+// key's and set nothing are warned about.
+func Load(path string, lookupEnv func(string) (string, bool), environ ...string) (Config, []Warning, error) {
 	if path == "" {
-		return Parse("", nil, lookupEnv)
+		return Parse("", nil, lookupEnv, environ...)
 	}
 	text, problem := read(path)
 	if problem != "" {
 		return Config{}, nil, Mistakes{{File: path, Problem: problem}}
 	}
-	return Parse(path, text, lookupEnv)
+	return Parse(path, text, lookupEnv, environ...)
 }
 
 func read(path string) (text []byte, problem string) {
@@ -65,7 +66,7 @@ func unreadable(err error) string {
 
 // Parse is Load for the text of a file; name is what messages call it. An empty name and text are no
 // file at all.
-func Parse(name string, text []byte, lookupEnv func(string) (string, bool)) (Config, []Warning, error) {
+func Parse(name string, text []byte, lookupEnv func(string) (string, bool), environ ...string) (Config, []Warning, error) {
 	d := newDecoder(name, lookupEnv)
 	if name == "" && len(text) > 0 {
 		d.file = "config.yml"
@@ -79,6 +80,7 @@ func Parse(name string, text []byte, lookupEnv func(string) (string, bool)) (Con
 	d.normalise(&c)
 	d.check(&c)
 	d.nameIgnored()
+	d.unknownVariables(environ, c.Providers)
 	slices.SortStableFunc(d.warnings, func(a, b Warning) int { return before(Mistake(a), Mistake(b)) })
 	if len(d.mistakes) > 0 {
 		slices.SortStableFunc(d.mistakes, before)

@@ -15,8 +15,11 @@ import (
 )
 
 // flaw is why a text is no value of a field: it is of another type (want), or it is not allowed (says).
-// It never quotes the text.
-type flaw struct{ want, says string }
+// It never quotes the text. What is wanted may itself be written as text (worded), as a size is.
+type flaw struct {
+	want, says string
+	worded     bool
+}
 
 // wants names the type of a scalar as messages do.
 func wants(t reflect.Type, r rule) string {
@@ -49,7 +52,7 @@ func wants(t reflect.Type, r rule) string {
 
 // parse stores what a text says into a scalar, or tells why it can't.
 func parse(text string, v reflect.Value, r rule) *flaw {
-	wrong := &flaw{want: wants(v.Type(), r)}
+	wrong := &flaw{want: wants(v.Type(), r), worded: true}
 	switch v.Type() {
 	case reflect.TypeFor[time.Time]():
 		t, ok := parseTime(text)
@@ -142,7 +145,7 @@ func parseWhole(text string, v reflect.Value, r rule) *flaw {
 	read := wholeReader(v.Type(), r)
 	n, ok := read(text)
 	if !ok {
-		return &flaw{want: wants(v.Type(), r)}
+		return &flaw{want: wants(v.Type(), r), worded: r.unit == "bytes" || v.Type() == reflect.TypeFor[time.Duration]()}
 	}
 	low, _ := read(cmp.Or(r.min, "0"))
 	high, bounded := read(r.max)
