@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +133,18 @@ func TestTheLogIsWrittenToItsEnd(t *testing.T) {
 	_, _ = q.Write([]byte("last\n"))
 	q.close()
 	assert.Equal(t, 99, strings.Count(read("last"), "line\n"))
+}
+
+func TestAFileThatIsJustBeingWrittenIsNotReloaded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config.yml")
+	r := reloader{app: &App{process: &Process{ConfigPath: path}}}
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	_, _, err := r.load()
+	require.ErrorContains(t, err, "the file is empty")
+
+	require.NoError(t, os.WriteFile(path, []byte("auth: { registration: closed }\n"), 0o600))
+	c, _, err := r.load()
+	require.NoError(t, err)
+	assert.Equal(t, "closed", c.Auth.Registration)
 }

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,7 +18,7 @@ import (
 )
 
 // settle is how long a file must be left alone after a change before it is read: editors write in steps.
-const settle = 100 * time.Millisecond
+const settle = 300 * time.Millisecond
 
 // watchConfig reloads the configuration when its file changes, if there is one, and on SIGHUP. It watches the folder: a
 // file that is replaced takes its own watch with it. The function that it returns ends the watch.
@@ -94,7 +95,7 @@ func (r *reloader) concerns(event fsnotify.Event) bool {
 // reload reads the configuration whole and puts it into force in one step, or leaves all as it is.
 func (r *reloader) reload() {
 	log := r.app.process.Log
-	next, warnings, err := config.Load(r.app.process.ConfigPath, os.LookupEnv)
+	next, warnings, err := r.load()
 	var secrets Secrets
 	if err == nil {
 		secrets, err = LoadSecrets(next)
@@ -118,6 +119,16 @@ func (r *reloader) reload() {
 		log.Warn("a change needs a restart", slog.String("key", name))
 	}
 	log.Info("the configuration was reloaded")
+}
+
+// load reads the configuration. An empty file, which at the start means the defaults, is one that is just being written:
+// taken for a configuration, it would open what the operator has closed.
+func (r *reloader) load() (config.Config, []config.Warning, error) {
+	path := r.app.process.ConfigPath
+	if info, err := os.Stat(path); path != "" && err == nil && info.Size() == 0 {
+		return config.Config{}, nil, fmt.Errorf("%s: the file is empty", path)
+	}
+	return config.Load(path, os.LookupEnv)
 }
 
 // takenOver are the keys of server, auth and database that a reload puts into force.

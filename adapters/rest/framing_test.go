@@ -148,9 +148,9 @@ func TestBodiesUnderAPI(t *testing.T) {
 		{"bad UTF-8", "{\"username\":\"\xff\"}", "invalid_json", ""},
 		{"half a surrogate pair", `{"username":"\ud800"}`, "invalid_json", ""},
 		{"something behind it", `{} x`, "invalid_json", ""},
-		{"a hundred thousand levels", strings.Repeat("[", 100_000), "invalid_json", ""},
+		{"fifty thousand levels", strings.Repeat("[", 50_000), "invalid_json", ""},
 		{"a short password", `{"username":"bob","email":"bob@example.com","password":"1234567"}`, "invalid_password", "password"},
-		{"a password of a megabyte", `{"username":"bob","email":"bob@example.com","password":"` + strings.Repeat("x", 1<<20) + `"}`, "invalid_password", "password"},
+		{"a password without end", `{"username":"bob","email":"bob@example.com","password":"` + strings.Repeat("x", 60_000) + `"}`, "invalid_password", "password"},
 		{"a name with a space", `{"username":"bo b","email":"bob@example.com","password":"12345678"}`, "invalid_username", "username"},
 		{"no address", `{"username":"bob","email":"bob","password":"12345678"}`, "invalid_email", "email"},
 	}

@@ -28,7 +28,7 @@ const (
 	unknownLength = 4 << 20  // bytes that a body is taken to have that does not say
 	idleTimeout   = 90 * time.Second
 	headLimit     = 16 << 10 // bytes; each open connection has a buffer of this size
-	apiBodyLimit  = 2 << 20  // bytes, under /api
+	apiBodyLimit  = 64 << 10 // bytes, under /api, where anybody may send one
 )
 
 // Config is what the operator says about the edge.

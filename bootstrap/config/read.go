@@ -38,6 +38,10 @@ func Load(path string, lookupEnv func(string) (string, bool), environ ...string)
 }
 
 func read(path string) (text []byte, problem string) {
+	// A pipe would be waited for, perhaps for ever.
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, "is no regular file"
+	}
 	file, err := os.Open(path) //nolint:gosec // the operator's own choice of file
 	if err != nil {
 		return nil, unreadable(err)

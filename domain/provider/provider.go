@@ -56,6 +56,14 @@ func (s Secret) Mask(text []byte) []byte {
 	return bytes.ReplaceAll(text, []byte(s.s), []byte(masked))
 }
 
+// MaskText is Mask for a header's value.
+func (s Secret) MaskText(text string) string {
+	if s.s == "" || !strings.Contains(text, s.s) {
+		return text
+	}
+	return string(s.Mask([]byte(text)))
+}
+
 // IsZero reports whether there is no key, as with a local model server.
 func (s Secret) IsZero() bool { return s.s == "" }
 

@@ -16,6 +16,7 @@ const (
 	Free       = 5
 	FirstDelay = time.Second
 	longest    = 15 * time.Minute
+	freeForAll = 50
 )
 
 // Forgotten is how long a record counts after its last failure.
@@ -29,12 +30,18 @@ type Record struct {
 
 // Wait returns how long after now the next try may come. A clock that was set back makes nobody wait longer than the
 // schedule says.
-func (r Record) Wait(now time.Time) time.Duration {
-	if r.Failures <= Free {
+func (r Record) Wait(now time.Time) time.Duration { return r.wait(Free, now) }
+
+// WaitForAll is Wait for the failures of one account from everywhere, of which more are free: its owner, who is somewhere
+// else, is not to be locked out by a handful of them.
+func (r Record) WaitForAll(now time.Time) time.Duration { return r.wait(freeForAll, now) }
+
+func (r Record) wait(free int, now time.Time) time.Duration {
+	if r.Failures <= free {
 		return 0
 	}
 	delay := longest
-	if n := r.Failures - Free - 1; n < 10 {
+	if n := r.Failures - free - 1; n < 10 {
 		delay = min(FirstDelay<<n, longest)
 	}
 	return max(0, min(delay, r.Last.Add(delay).Sub(now)))

@@ -101,9 +101,10 @@ func (u *Login) mayTry(ctx context.Context, keys []string) (failed bool, done fu
 		failed = false
 		for _, r := range records {
 			failed = failed || r.Failures > 0
-			if wait := r.Wait(u.now()); wait > 0 {
-				return throttle.ErrTooMany.After(wait)
-			}
+		}
+		now := u.now()
+		if wait := max(records[0].Wait(now), records[1].Wait(now), records[2].WaitForAll(now)); wait > 0 {
+			return throttle.ErrTooMany.After(wait)
 		}
 		ofAccount = records[0]
 		return nil
@@ -148,11 +149,12 @@ func (u *Login) rehash(ctx context.Context, a *account.Account, password account
 }
 
 // attemptKeys names the records of a try: the account as tried from this network, so that nobody can lock its owner out
-// from elsewhere, and the network itself, which may try many accounts.
+// from elsewhere with a few tries; the network itself, which may try many accounts; and the account as tried from
+// everywhere.
 func attemptKeys(a *account.Account, in LoginInput) []string {
 	who := "name:" + strings.ToLower(in.Login[:min(len(in.Login), 100)])
 	if a != nil {
 		who = "id:" + strconv.FormatInt(int64(a.ID()), 10) // the same for its name and its address
 	}
-	return []string{"login/" + who + "/" + in.Network, "login/" + in.Network}
+	return []string{"login/" + who + "/" + in.Network, "login/" + in.Network, "login/" + who}
 }

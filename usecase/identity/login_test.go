@@ -417,3 +417,19 @@ func TestAnAccountThatIsDeactivatedWhileItSignsInGetsNoToken(t *testing.T) {
 	}
 	require.Error(t, err)
 }
+
+// Who guesses from many networks is slowed down as well, long after the few tries that one network has.
+func TestAnAccountThatIsTriedFromEverywhereSlowsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.has(t, "alice")
+	use := w.login()
+	try := func(i int, secret string) error {
+		_, err := use.Execute(t.Context(), identity.LoginInput{Login: "alice", Password: secret, Network: "192.0.2." + strconv.Itoa(i)})
+		return err
+	}
+	for i := range 51 {
+		require.ErrorIs(t, try(i, "wrong"), account.ErrBadCredentials, i)
+	}
+	require.ErrorIs(t, try(100, "wrong"), throttle.ErrTooMany)
+}

@@ -80,6 +80,9 @@ func (t attempts) try(ctx context.Context, c routing.Candidate) (*Answer, exchan
 		return nil, verdict, ErrRedirected
 	case exchange.Final, exchange.TryNext:
 	}
+	for i := range reply.Header {
+		reply.Header[i].Value = c.Provider.Key.MaskText(reply.Header[i].Value)
+	}
 	answer, err := settle(reply)
 	if err == nil && answer.Status >= 400 && answer.Body == nil {
 		answer.Whole = c.Provider.Key.Mask(answer.Whole)
