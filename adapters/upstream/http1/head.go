@@ -185,7 +185,7 @@ func (h *head) parseStatusLine(line []byte) error {
 	if len(rest) > 5 && rest[5] != ' ' {
 		return errStatusLine
 	}
-	if h.status < 100 || h.status > 599 || h.status == 101 { // nobody asked for another protocol
+	if h.status < 100 || h.status == 101 { // nobody asked for another protocol
 		return errStatus
 	}
 	return nil
