@@ -78,7 +78,7 @@ func initializeServer(ctx context.Context, p *bootstrap.Process) (*bootstrap.App
 	models := relay.NewModels(routingTable, upstreamUpstream, clock)
 	relays := rest.NewRelays(config, gate, edge, lifetime, relayRelay, models)
 	server := rest.NewServer(config, logger, lifetime, edge, restSystem, accounts, users, relays)
-	app := bootstrap.NewApp(p, live, server, attemptStore, db, clock)
+	app := bootstrap.NewApp(p, live, server, attemptStore, clock)
 	return app, func() {
 		cleanup()
 	}, nil

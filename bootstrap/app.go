@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"monorelay/adapters/rest"
-	"monorelay/adapters/sqlstore"
 	"monorelay/domain/throttle"
 	"monorelay/ports"
 )
@@ -20,13 +19,12 @@ type App struct {
 	live     *Live
 	server   *rest.Server
 	attempts ports.AttemptStore
-	db       *sqlstore.DB
 	now      ports.Clock
 }
 
 // NewApp returns the server.
-func NewApp(p *Process, live *Live, server *rest.Server, attempts ports.AttemptStore, db *sqlstore.DB, now ports.Clock) *App {
-	return &App{process: p, live: live, server: server, attempts: attempts, db: db, now: now}
+func NewApp(p *Process, live *Live, server *rest.Server, attempts ports.AttemptStore, now ports.Clock) *App {
+	return &App{process: p, live: live, server: server, attempts: attempts, now: now}
 }
 
 // Memory is dear on a small machine and cheap on a server: the collector runs less often than by default, which gives a
